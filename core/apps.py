@@ -1,0 +1,7 @@
+"""Primitives without models."""
+
+from django.apps import AppConfig
+
+
+class CoreConfig(AppConfig):
+    name = "core"
