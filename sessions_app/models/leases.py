@@ -1,0 +1,45 @@
+"""Activity leases: short marks that a host is in use."""
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+
+from billing.models import Orchestrator
+
+
+class ActivityLeaseQuerySet(models.QuerySet["ActivityLease"]):
+    def live(self, *, now: datetime) -> Self:
+        return self.filter(revoked_at=None, expires_at__gt=now)
+
+
+class ActivityLease(models.Model):
+    """A mark that keeps watchers from putting a host to sleep, until it expires or is revoked.
+
+    Leases of live sessions are not rows here: readers see them derived from the session itself.
+    """
+
+    lease_id = models.CharField("lease id", max_length=255, unique=True)
+    orchestrator = models.ForeignKey(
+        Orchestrator, on_delete=models.PROTECT, related_name="activity_leases"
+    )
+    upstream_addr = models.CharField("upstream address", max_length=255)
+    kind = models.CharField(max_length=32)
+    metadata = models.JSONField(default=dict, blank=True)
+    issued_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    last_seen_ip = models.GenericIPAddressField("last seen IP", null=True, blank=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ActivityLeaseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-last_seen_at", "-id"]
+        indexes = [
+            models.Index(fields=["-last_seen_at", "-lease_id"], name="sessions_lease_last_seen"),
+            models.Index(fields=["orchestrator", "expires_at"], name="sessions_lease_of_orchestrator"),
+        ]
+
+    def __str__(self) -> str:
+        return self.lease_id
