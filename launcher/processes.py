@@ -1,0 +1,99 @@
+"""Child processes that never outlive us, whatever kills us."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+_PR_SET_PDEATHSIG = 1
+# Loaded here because a forked child should do as little as possible before it becomes another program.
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def start(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    output: int | IO[bytes],
+    farewell: signal.Signals = signal.SIGTERM,
+    cwd: str | Path = "/",
+    **account: Any,
+) -> subprocess.Popen[bytes]:
+    """Start a child in a process group of its own, which gets the `farewell` signal when we die.
+
+    Its own group keeps a terminal's Ctrl-C away from it: we pass signals on, in the right order.
+    """
+    return subprocess.Popen(
+        [str(word) for word in command],
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+        # Safe here: the launcher is single-threaded, so no lock can be held by a thread that the fork lost.
+        preexec_fn=_die_with_parent(os.getpid(), farewell),  # noqa: PLW1509
+        **account,
+    )
+
+
+def stop(process: subprocess.Popen[bytes], sign: signal.Signals, *, patience: float) -> None:
+    """Ask a child to end, wait, and then end its whole group, so that none of its own children stays behind."""
+    if process.poll() is None:
+        process.send_signal(sign)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            pass
+    sweep(process)
+
+
+def sweep(process: subprocess.Popen[bytes]) -> None:
+    """Kill whatever is left of a child's process group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
+
+
+def command_of(pid: int) -> str | None:
+    """The command line of a running process; None when there is none."""
+    if sys.platform == "linux":
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return None
+        return words.replace(b"\0", b" ").decode(errors="replace").strip() or None
+    listing = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return listing.stdout.strip() or None
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float, pause: float = 0.02) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
+
+
+def _die_with_parent(parent: int, farewell: signal.Signals) -> Callable[[], None] | None:
+    libc = _libc
+    if libc is None:
+        return None
+
+    def ask_the_kernel() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(farewell), 0, 0, 0)
+        if os.getppid() != parent:  # The parent died between the fork and the line above.
+            os._exit(1)
+
+    return ask_the_kernel

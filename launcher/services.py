@@ -1,0 +1,55 @@
+"""The commands of our own processes: web, worker and beat."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process to keep running, and the word that marks its log lines."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def web(*, host: str, port: int, workers: int = 2, threads: int = 4) -> Service:
+    """The WSGI server. A few blocking threads per process: more would only queue for the interpreter."""
+    return Service(
+        "web",
+        (
+            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
+            *("--host", host, "--port", str(port)),
+            *("--workers", str(workers), "--blocking-threads", str(threads)),
+            *("--workers-kill-timeout", "10"),
+            "config.wsgi:application",
+        ),
+    )
+
+
+def worker(*, concurrency: int = 2) -> Service:
+    return Service("worker", (*_celery("worker"), "--concurrency", str(concurrency), "--without-mingle"))
+
+
+def beat(data: Path) -> Service:
+    """The clock of scheduled tasks. Its file only remembers when each last ran."""
+    return Service("beat", (*_celery("beat"), "--schedule", str(data / "beat-schedule"), "--pidfile="))
+
+
+def manage(*arguments: str) -> tuple[str, ...]:
+    """A Django management command."""
+    return (sys.executable, "manage.py", *arguments)
+
+
+def _celery(program: str) -> tuple[str, ...]:
+    return (
+        sys.executable,
+        "-m",
+        "celery",
+        "--app",
+        "config.celery",
+        "--quiet",
+        program,
+        "--loglevel",
+        "info",
+    )
