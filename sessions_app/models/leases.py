@@ -20,9 +20,7 @@ class ActivityLease(models.Model):
     """
 
     lease_id = models.CharField("lease id", max_length=255, unique=True)
-    orchestrator = models.ForeignKey(
-        Orchestrator, on_delete=models.PROTECT, related_name="activity_leases"
-    )
+    orchestrator = models.ForeignKey(Orchestrator, on_delete=models.PROTECT, related_name="activity_leases")
     upstream_addr = models.CharField("upstream address", max_length=255)
     kind = models.CharField(max_length=32)
     metadata = models.JSONField(default=dict, blank=True)

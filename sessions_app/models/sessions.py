@@ -40,7 +40,9 @@ class StreamSession(models.Model):
     """One generation of a stream session: one start-to-end life of a session id.
 
     `last_billed_at` is the cursor: the start of the open segment. `updated_at` is when the last event
-    reached us. A heartbeat updates one row and no index, so the columns it writes stay out of the indexes.
+    reached us. A heartbeat updates one row and no index, so the columns it writes stay out of the indexes;
+    that is why `ended_seen_at` repeats `last_seen_at` once the session has ended: ended sessions can be
+    listed by it from an index, and the few open ones are sorted as they are.
     """
 
     session_id = models.CharField("session id", max_length=128)
@@ -61,6 +63,7 @@ class StreamSession(models.Model):
     started_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+    ended_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     updated_at = models.DateTimeField()
     last_event = models.CharField(max_length=16)
     heartbeat_count = models.PositiveIntegerField(default=0)
@@ -91,6 +94,11 @@ class StreamSession(models.Model):
                 name="sessions_end_after_they_start",
             ),
             models.CheckConstraint(
+                condition=Q(ended_at=None, ended_seen_at=None)
+                | Q(ended_at__isnull=False, ended_seen_at=F("last_seen_at")),
+                name="sessions_ended_seen_at_repeats_last_seen_at",
+            ),
+            models.CheckConstraint(
                 condition=Q(is_newest=True) | Q(ended_at__isnull=False),
                 name="sessions_older_generations_have_ended",
             ),
@@ -107,8 +115,14 @@ class StreamSession(models.Model):
             # What is live: the reaper, the activity of orchestrators, active lists. Small, and untouched
             # by heartbeats.
             models.Index(fields=["orchestrator"], condition=Q(ended_at=None), name="sessions_open"),
+            # Ended sessions as leases, last seen first.
+            models.Index(
+                fields=["-ended_seen_at", "-session_id"],
+                condition=Q(is_newest=True, ended_seen_at__isnull=False, orchestrator__isnull=False),
+                name="sessions_ended_last_seen",
+            ),
             # Attribution by "the session last seen from this address".
-            models.Index(fields=["upstream_addr"], name="sessions_upstream_addr"),
+            models.Index(fields=["upstream_addr", "-started_at"], name="sessions_upstream_addr"),
         ]
 
     def __str__(self) -> str:
@@ -158,8 +172,8 @@ class Segment(models.Model):
 class SessionEvent(models.Model):
     """An event that changed a session's course, or that carried an `event_id`.
 
-    Plain heartbeats leave no row. `result` is the answer that a repeated `event_id` gets again; results
-    are forgotten after 35 days, the rest stays for the session's timeline.
+    Plain heartbeats leave no row. `result` is the session's row as the event left it, from which a repeated
+    `event_id` is answered; results are forgotten after 35 days, the rest stays for the session's timeline.
     """
 
     session_id = models.CharField("session id", max_length=128)
@@ -169,7 +183,7 @@ class SessionEvent(models.Model):
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField()
     edge_id = models.CharField("edge id", max_length=64, null=True, blank=True)
-    result = models.TextField(null=True, blank=True)
+    result = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]
