@@ -68,6 +68,7 @@ INSTALLED_APPS = [
 # Sessions, CSRF and login belong to staff pages; `core.middleware` keeps them off the API's paths.
 MIDDLEWARE = [
     "core.middleware.RequestId",
+    "core.middleware.TrailingSlash",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "core.middleware.StaffSession",
@@ -160,13 +161,14 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_RENDERER_CLASSES": ["core.rendering.WireRenderer"],
     "DEFAULT_PARSER_CLASSES": [],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "core.openapi.Schema",
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "core.api.handle_exception",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Embody Payments",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "DESCRIPTION": "Registry, session metering, leases and ledger of a network of GPU hosts.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -1,17 +1,21 @@
-"""All routes. API paths are written without a trailing slash and also served with one; nothing redirects."""
+"""All routes. API paths are written without a trailing slash; `core.middleware` serves them with one too."""
 
 from django.contrib import admin
-from django.urls import include, path, re_path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from core import api, health
 
 urlpatterns = [
-    re_path(r"^health/?$", health.Live.as_view(), name="health"),
-    re_path(r"^health/ready/?$", health.Ready.as_view(), name="health-ready"),
-    re_path(r"^api/", include("billing.urls")),
-    re_path(r"^api/", include("sessions_app.urls")),
+    path("health", health.Live.as_view(), name="health"),
+    path("health/ready", health.Ready.as_view(), name="health-ready"),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/", include("billing.urls")),
+    path("api/", include("sessions_app.urls")),
     path("admin/", admin.site.urls),
 ]
 
+handler400 = api.bad_request
 handler404 = api.not_found
 handler500 = api.server_error

@@ -31,7 +31,9 @@ class EndpointDisabled(DomainError):
 def matches(given: str, secret: str) -> bool:
     """Compare in constant time; a blank secret matches nothing."""
     # WSGI hands header bytes over as Latin-1 text.
-    return bool(secret) and secrets.compare_digest(given.strip().encode("latin-1", "replace"), secret.encode())
+    return bool(secret) and secrets.compare_digest(
+        given.strip().encode("latin-1", "replace"), secret.encode()
+    )
 
 
 def bearer(meta: Meta) -> str:
@@ -75,10 +77,21 @@ def limit_public(meta: Meta) -> None:
         raise RateLimited
 
 
-class _Class(BaseAuthentication):
-    """An access class as DRF wants it. It proves a right, not a user."""
+def api_key(header: str) -> dict[str, str]:
+    """A header that carries a token, as OpenAPI names it."""
+    return {"type": "apiKey", "in": "header", "name": header}
 
-    scheme: ClassVar[str]
+
+BEARER = {"type": "http", "scheme": "bearer"}
+
+
+class AccessClass(BaseAuthentication):
+    """An access class as DRF wants it. It proves a right, not a user.
+
+    `headers` are the ways to prove it, by name, as OpenAPI security schemes.
+    """
+
+    headers: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     def check(self, meta: Meta) -> None:
         raise NotImplementedError
@@ -90,37 +103,35 @@ class _Class(BaseAuthentication):
         return "Bearer"
 
 
-class Admin(_Class):
-    scheme = "AdminToken"
+class Admin(AccessClass):
+    headers = {"AdminToken": api_key("X-Admin-Token")}
 
     def check(self, meta: Meta) -> None:
         require_admin(meta)
 
 
-class StrictAdmin(_Class):
-    scheme = "AdminToken"
+class StrictAdmin(AccessClass):
+    headers = Admin.headers
 
     def check(self, meta: Meta) -> None:
         require_strict_admin(meta)
 
 
-class Viewer(_Class):
-    scheme = "AdminToken"
+class Viewer(AccessClass):
+    headers = {"ViewerToken": api_key("X-Admin-Token")}
 
     def check(self, meta: Meta) -> None:
         require_viewer(meta)
 
 
-class Reporter(_Class):
-    scheme = "SessionToken"
+class Reporter(AccessClass):
+    headers = {"SessionToken": api_key("X-Session-Token"), "SessionBearer": BEARER}
 
     def check(self, meta: Meta) -> None:
         require_reporter(meta)
 
 
-class PublicLimited(_Class):
-    scheme = ""
-
+class PublicLimited(AccessClass):
     def check(self, meta: Meta) -> None:
         limit_public(meta)
 

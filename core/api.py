@@ -8,13 +8,12 @@ from typing import Any, ClassVar, TypeVar
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound, HttpResponseServerError
 from django.template import loader
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,11 +21,12 @@ from rest_framework.views import APIView
 from core.errors import DomainError, Invalid
 from core.middleware import is_api
 from core.rendering import AlwaysJson, WireRenderer
-from core.wire import Problem, problems
+from core.wire import Problem, problems, value_problem
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_NUMBER_DIGITS = 2_000
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -48,14 +48,23 @@ def read_body(meta: Mapping[str, Any]) -> bytes:
     if not announced:
         chunked = "chunked" in str(meta.get("HTTP_TRANSFER_ENCODING", "")).lower()
         length = MAX_BODY_BYTES + 1 if chunked else 0
+    elif not announced.isdecimal():
+        length = 0
+    elif len(announced) > 10 or int(announced) > MAX_BODY_BYTES:
+        raise BodyTooLarge
     else:
-        length = int(announced) if announced.isdecimal() else 0
-        if length > MAX_BODY_BYTES:
-            raise BodyTooLarge
+        length = int(announced)
     body: bytes = meta["wsgi.input"].read(length) if length else b""
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge
     return body
+
+
+def is_json(meta: Mapping[str, Any]) -> bool:
+    """Whether a body is announced as JSON; a client that announces nothing means JSON."""
+    content_type = str(meta.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+    kind, _, subtype = content_type.partition("/")
+    return not content_type or (kind == "application" and (subtype == "json" or subtype.endswith("+json")))
 
 
 def require_json(meta: Mapping[str, Any], body: bytes) -> None:
@@ -65,9 +74,7 @@ def require_json(meta: Mapping[str, Any], body: bytes) -> None:
     """
     if not body:
         raise Invalid([{"type": "missing", "loc": ["body"], "msg": "Field required"}])
-    content_type = str(meta.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
-    kind, _, subtype = content_type.partition("/")
-    if kind != "application" or not (subtype == "json" or subtype.endswith("+json")):
+    if not is_json(meta):
         raise Invalid([NOT_AN_OBJECT])
 
 
@@ -78,13 +85,26 @@ NOT_AN_OBJECT: Problem = {
 }
 
 
+def _number(text: str) -> Decimal:
+    """A JSON number with a point or an exponent, of a size that is safe to convert.
+
+    An exponent beyond 2000 either way is far outside every range we accept, so it is cut there: the
+    number stays too large, or too fine, without a number of a million digits ever being written out.
+    """
+    mantissa, _, exponent = text.lower().partition("e")
+    if len(mantissa) > MAX_NUMBER_DIGITS:
+        raise ValueError("too many digits")
+    power = max(-MAX_NUMBER_DIGITS, min(MAX_NUMBER_DIGITS, int(exponent or 0)))
+    return Decimal(f"{mantissa}E{power}")
+
+
 def parse_json(body: bytes) -> Any:
     """Parse JSON exactly: a number with a point becomes a Decimal, never a binary float.
 
     :raises Invalid: `json_invalid`, with the offset of the problem.
     """
     try:
-        return json.loads(body, parse_float=Decimal)
+        return json.loads(body, parse_float=_number)
     except json.JSONDecodeError as error:
         offset, reason = error.pos, error.msg
     except UnicodeDecodeError as error:
@@ -105,14 +125,28 @@ def parse_body(model: type[Model], meta: Mapping[str, Any], body: bytes) -> Mode
     data = parse_json(body)
     if not isinstance(data, dict):
         raise Invalid([NOT_AN_OBJECT])
+    return _validated(model, data)
+
+
+def _validated(model: type[Model], data: dict[str, Any]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise Invalid(problems(error, "body")) from None
-    except RecursionError:
-        raise Invalid(
-            [{"type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error: nested too deeply"}]
-        ) from None
+
+
+def refuse_nul(path_parameters: Mapping[str, Any]) -> None:
+    """Path parameters are strings like any other.
+
+    :raises Invalid: one of them contains U+0000.
+    """
+    found = [
+        value_problem("null characters are not allowed", "path", name)
+        for name, value in path_parameters.items()
+        if "\x00" in str(value)
+    ]
+    if found:
+        raise Invalid(found)
 
 
 # --- Rendering ------------------------------------------------------------------------------------
@@ -130,21 +164,22 @@ def refusal_headers(refusal: DomainError) -> dict[str, str]:
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Turn what a view raised into the family's answer; None lets an unforeseen error rise."""
     if isinstance(error, DomainError):
-        return _answer(Response(refusal_body(error), error.status, headers=refusal_headers(error)))
+        return Response(refusal_body(error), error.status, headers=refusal_headers(error))
     if isinstance(error, MethodNotAllowed):
-        return _answer(Response({"detail": "Method Not Allowed"}, 405))
+        return Response({"detail": "Method Not Allowed"}, 405)
     if isinstance(error, Http404):
-        return _answer(Response({"detail": "Not Found"}, 404))
+        return Response({"detail": "Not Found"}, 404)
     if isinstance(error, RequestDataTooBig):
-        return _answer(Response({"detail": BodyTooLarge.detail}, 413))
+        return Response({"detail": BodyTooLarge.detail}, 413)
+    if isinstance(error, NotAuthenticated | PermissionDenied):
+        # Only the pages that describe the API ask for a staff login.
+        return Response({"detail": "Staff login required"}, 401, headers={"WWW-Authenticate": "Session"})
     return None
 
 
-def _answer(response: Response) -> Response:
-    # An anticipated refusal ends its transaction like any error would.
-    if transaction.get_connection().in_atomic_block:
-        transaction.set_rollback(True)
-    return response
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django itself refuses to read, such as a query string of thousands of parameters."""
+    return HttpResponse(to_json({"detail": "Bad Request"}), "application/json", 400)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -177,7 +212,11 @@ class EmbodyView(APIView):
     access: ClassVar[Mapping[str, type[BaseAuthentication]]] = {}
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        method = "GET" if self.request.method == "HEAD" else str(self.request.method)
+        # Whoever describes the API prepares a view before there is a request.
+        request: HttpRequest | None = self.request
+        if request is None:
+            return []
+        method = "GET" if request.method == "HEAD" else str(request.method)
         return [self.access[method]()] if method in self.access else []
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -186,6 +225,7 @@ class EmbodyView(APIView):
         ):
             raise MethodNotAllowed(str(request.method))
         super().initial(request, *args, **kwargs)
+        refuse_nul(kwargs)
 
     def body(self, model: type[Model]) -> Model:
         """The validated JSON body.
@@ -193,6 +233,18 @@ class EmbodyView(APIView):
         :raises Invalid: 422 with every problem.
         """
         return parse_body(model, self.request.META, read_body(self.request.META))
+
+    def optional_body(self, model: type[Model]) -> Model:
+        """For calls that need no body: one that is a JSON object is validated, anything else is ignored.
+
+        :raises Invalid: 422 with every problem of the object.
+        """
+        body = read_body(self.request.META)
+        try:
+            data = parse_json(body) if body and is_json(self.request.META) else {}
+        except Invalid:
+            data = {}
+        return _validated(model, data if isinstance(data, dict) else {})
 
     def query(self, model: type[Model]) -> Model:
         """The validated query parameters; of a repeated one the last counts.
@@ -212,7 +264,9 @@ class ChunkedBodies:
         self.application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and not environ.get("CONTENT_LENGTH"):
+        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and not environ.get(
+            "CONTENT_LENGTH"
+        ):
             body = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
             environ.update({"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))})
         return self.application(environ, start_response)

@@ -19,6 +19,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_API = ("/api/", "/v1/", "/health")
 # The schema pages live under /api/ but may need a staff login.
 _LOGIN_AWARE = ("/api/docs", "/api/schema")
 
@@ -30,7 +31,7 @@ def request_id(given: str | None) -> str:
 
 def is_api(request: HttpRequest) -> bool:
     path = request.path_info
-    return path.startswith(("/api/", "/v1/", "/health")) and not path.startswith(_LOGIN_AWARE)
+    return path.startswith(_API) and not path.startswith(_LOGIN_AWARE)
 
 
 class RequestId:
@@ -48,6 +49,19 @@ class RequestId:
             structlog.contextvars.unbind_contextvars("request_id")
         response.headers["X-Request-ID"] = identity
         return response
+
+
+class TrailingSlash:
+    """Serves an API path with one trailing slash by the same view, because nothing may redirect."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if path.startswith(_API) and path.endswith("/") and not path.endswith("//"):
+            request.path_info = path[:-1]
+        return self.get_response(request)
 
 
 class _StaffOnly:

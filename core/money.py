@@ -1,6 +1,6 @@
 """Exact money: whole wei inside, plain decimal ETH outside. No float ever touches an amount."""
 
-from decimal import Context, Decimal
+from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 
 WEI_PER_ETH = 10**18
@@ -9,8 +9,9 @@ MAX_WEI = 2**255 - 1
 
 MS_PER_MINUTE = 60_000
 
-# 78 digits hold every 256-bit amount exactly; the default context would round at 28.
-_EXACT = Context(prec=120)
+# 78 digits hold every 256-bit amount exactly; the default context would round at 28. What does not fit
+# into 120 digits is finer than one wei, and must not be rounded into an amount.
+_EXACT = Context(prec=120, traps=[Inexact])
 
 
 def eth_from_wei(wei: int) -> str:
@@ -31,7 +32,10 @@ def wei_from_eth(eth: Decimal) -> int:
     """
     if not eth.is_finite():
         raise ValueError("not a finite amount")
-    wei = _EXACT.multiply(eth, Decimal(WEI_PER_ETH))
+    try:
+        wei = _EXACT.multiply(eth, Decimal(WEI_PER_ETH))
+    except Inexact:
+        raise ValueError("finer than one wei") from None
     whole = int(wei)
     if whole != wei:
         raise ValueError("finer than one wei")
@@ -45,9 +49,7 @@ def wei_per_minute(eth_per_minute: Decimal) -> Fraction:
 
 def cost_wei(duration_ms: int, *, rate_wei_per_minute: Fraction) -> int:
     """Price a duration, rounding down once, so that nobody is owed wei that nobody earned."""
-    return (
-        duration_ms * rate_wei_per_minute.numerator // (rate_wei_per_minute.denominator * MS_PER_MINUTE)
-    )
+    return duration_ms * rate_wei_per_minute.numerator // (rate_wei_per_minute.denominator * MS_PER_MINUTE)
 
 
 def plain(number: Decimal) -> str:

@@ -4,6 +4,7 @@ Wire models are pydantic's, because the contract's problem types are pydantic's 
 """
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, NoReturn
@@ -27,6 +28,7 @@ from core.net import normalise_ip
 from core.timestamps import offset, zulu
 
 MAX_OBJECT_BYTES = 64 * 1024
+MAX_OBJECT_DEPTH = 100
 Problem = dict[str, Any]
 
 
@@ -52,6 +54,26 @@ class Output(BaseModel):
     """What we answer. Optional fields are present with null."""
 
 
+class Refusal(Output):
+    """Why a call was refused."""
+
+    detail: str
+
+
+class BrokenField(Output):
+    """One problem of the input. `loc` starts with body, query or path."""
+
+    type: str
+    loc: list[str | int]
+    msg: str
+
+
+class Problems(Output):
+    """Everything that is wrong with the input."""
+
+    detail: list[BrokenField]
+
+
 def problems(error: ValidationError, *prefix: str | int) -> list[Problem]:
     """The contract's problem list: type, loc beginning with `prefix`, msg."""
     return [
@@ -68,10 +90,14 @@ def value_problem(message: str, *loc: str | int) -> Problem:
 # --- Strings --------------------------------------------------------------------------------------
 
 
-def no_nul(text: str) -> str:
-    """PostgreSQL text cannot hold U+0000."""
+def clean(text: str) -> str:
+    """Refuse what PostgreSQL text cannot hold: U+0000, and halves of surrogate pairs."""
     if "\x00" in text:
         raise ValueError("null characters are not allowed")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticKnownError("string_unicode") from None
     return text
 
 
@@ -94,8 +120,13 @@ def ip_literal(field: str) -> AfterValidator:
     return AfterValidator(normalise)
 
 
-Text = Annotated[str, AfterValidator(no_nul)]
-Identifier = Annotated[Text, StringConstraints(min_length=1, max_length=128)]
+Clean = AfterValidator(clean)
+"""For strings with a length: `Annotated[str, StringConstraints(max_length=64), Clean]`, in this order,
+because a constraint behind a validator would lose its `string_...` problem type."""
+
+BlankIsAbsent = BeforeValidator(blank_is_absent)
+Text = Annotated[str, Clean]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128), Clean]
 WalletAddress = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 # --- Money ----------------------------------------------------------------------------------------
@@ -137,7 +168,16 @@ EthAmount = Annotated[
     PlainSerializer(eth_from_wei, return_type=str),
     WithJsonSchema({"type": "string", "description": "ETH, plain decimal notation, at most 18 decimals"}),
 ]
-"""Whole wei inside; ETH as a string (or, coming in, also a number) on the wire."""
+"""Coming in: ETH as a JSON number or numeric string, whole wei inside."""
+
+Eth = Annotated[
+    int,
+    PlainSerializer(eth_from_wei, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "description": "ETH, plain decimal notation", "examples": ["0.00003091"]}
+    ),
+]
+"""Going out: whole wei inside, ETH as a string on the wire."""
 
 # --- Instants -------------------------------------------------------------------------------------
 
@@ -149,7 +189,15 @@ def _to_utc(instant: datetime) -> datetime:
         raise ValueError("instant out of range") from None
 
 
+def _plus_for_space(value: Any) -> Any:
+    """`...T11:57:55+02:00` unquoted in a query string arrives with a space where the `+` was."""
+    return (
+        re.sub(r"(?<=\d) (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) and "T" in value else value
+    )
+
+
 Instant = Annotated[datetime, AfterValidator(_to_utc)]
+QueryInstant = Annotated[Instant, BeforeValidator(_plus_for_space)]
 _DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time"})
 ZuluTime = Annotated[datetime, PlainSerializer(zulu, return_type=str), _DATE_TIME]
 OffsetTime = Annotated[datetime, PlainSerializer(offset, return_type=str), _DATE_TIME]
@@ -157,19 +205,16 @@ OffsetTime = Annotated[datetime, PlainSerializer(offset, return_type=str), _DATE
 # --- Free-form objects ----------------------------------------------------------------------------
 
 
-def _storable(value: Any) -> Any:
-    """The same JSON value, in a form that PostgreSQL's jsonb can hold and give back."""
+def _storable(value: Any, depth: int = 0) -> Any:
+    """The same JSON value, in a form that PostgreSQL's jsonb can hold and our renderer can give back."""
+    if depth > MAX_OBJECT_DEPTH:
+        raise ValueError("nested too deeply")
     if isinstance(value, str):
-        no_nul(value)
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("strings must be valid Unicode") from None
-        return value
+        return clean(value)
     if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
+        return {clean(key): _storable(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [_storable(item, depth + 1) for item in value]
     if isinstance(value, Decimal | float):
         number = float(value)
         if number in (float("inf"), float("-inf")) or number != number:
@@ -193,4 +238,8 @@ def within_object_cap(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-JsonObject = Annotated[dict[str, Any], AfterValidator(_storable)]
+def _object(value: dict[str, Any]) -> Any:
+    return _storable(value)
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_object)]
