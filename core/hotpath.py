@@ -74,9 +74,11 @@ class HotPath:
     def view(self, request: Request) -> HttpResponse:
         """Answer from inside a Django view."""
         answer = self(request.META)
-        response = HttpResponse(answer.body, content_type="application/json", status=answer.status)
-        response.headers.update(dict(answer.headers))
-        return response
+        return HttpResponse(
+            answer.body,
+            status=answer.status,
+            headers={"Content-Type": "application/json", **dict(answer.headers)},
+        )
 
 
 class HotPaths:

@@ -1,0 +1,16 @@
+"""The scheduled work of sessions."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from sessions_app.services import reaper
+
+
+@shared_task(time_limit=120)
+def close_silent_sessions(**_: object) -> None:
+    reaper.close_silent_sessions(now=timezone.now())
+
+
+@shared_task(time_limit=600)
+def forget_event_results(**_: object) -> None:
+    reaper.forget_event_results(now=timezone.now())
