@@ -1,1 +1,1 @@
-"""Sets up and runs everything from one command. Standard library only: it starts before anything is installed."""
+"""Sets up and runs everything from one command. It starts before anything is installed."""

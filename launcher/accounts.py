@@ -2,19 +2,18 @@
 
 An ordinary user runs it plainly. Root drops to an unprivileged account that exists already, if that account
 can reach both the programs and the data; otherwise it enters a user namespace, where root's own files
-belong to somebody who is not root. Nobody is created, and no permission of a directory that is not ours changes.
+belong to somebody who is not root. No account is created and no directory above ours changes.
 """
 
 import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launcher.messages import Trouble
+from launcher.messages import LauncherError
 
 _CANDIDATES = ("postgres", "nobody")
 _NAMESPACE = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
@@ -62,7 +61,7 @@ def owner_of(cluster: Path, program: Path) -> Account:
     uid = cluster.stat().st_uid
     if os.geteuid() != 0:
         if uid != os.geteuid():
-            raise Trouble(
+            raise LauncherError(
                 f"The database in {cluster} belongs to {_name(uid)}. Start as that user (or as root), "
                 "or set PAYMENTS_DATA_DIR to another place."
             )
@@ -71,9 +70,10 @@ def owner_of(cluster: Path, program: Path) -> Account:
         return _namespace(program, cluster.parent)
     account = Account(uid, drop=True)
     if not _reaches(account, program, cluster.parent):
-        raise Trouble(
-            f"The database in {cluster} belongs to {_name(uid)}, who cannot reach {program} or {cluster.parent}. "
-            "Let that user enter the directories above them, or start from where the database was created."
+        raise LauncherError(
+            f"The database in {cluster} belongs to {_name(uid)}, who cannot reach {program} "
+            f"or {cluster.parent}. Let that user enter the directories above them, or start "
+            "from where the database was created."
         )
     return account
 
@@ -82,18 +82,17 @@ def _namespace(program: Path, directory: Path) -> Account:
     account = Account(0, prefix=_NAMESPACE)
     if shutil.which(_NAMESPACE[0]) and _reaches(account, program, directory):
         return account
-    raise Trouble(
+    raise LauncherError(
         "PostgreSQL does not run as root, and neither the users postgres and nobody nor a user namespace can "
-        f"reach {program} and {directory}. Start as an ordinary user, move the project to a directory that other "
-        "users may enter, or set DATABASE_URL to a server of your own."
+        f"reach {program} and {directory}. Start as an ordinary user, move the project to a directory "
+        "that other users may enter, or set DATABASE_URL to a server of your own."
     )
 
 
 def _reaches(account: Account, program: Path, directory: Path) -> bool:
     """Try it: enter the directory and run the program."""
-    trial: Sequence[str] = account.command(
-        "sh", "-c", 'cd "$1" && exec "$2" --version', "sh", directory, program
-    )
+    attempt = 'cd "$1" && exec "$2" --version'
+    trial = account.command("sh", "-c", attempt, "sh", directory, program)
     try:
         done = subprocess.run(
             trial, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False, **account.popen

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from launcher.messages import Trouble
+from launcher.messages import LauncherError
 
 
 def read(path: Path) -> dict[str, str]:
@@ -12,7 +12,9 @@ def read(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as problem:
-        raise Trouble(f"{path} cannot be read ({problem}). Make it a text file that you can read.") from None
+        raise LauncherError(
+            f"{path} cannot be read ({problem}). Make it a text file that you can read."
+        ) from None
     variables = {}
     for line in text.splitlines():
         name, separator, value = line.strip().removeprefix("export ").partition("=")

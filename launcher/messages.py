@@ -1,23 +1,24 @@
 """What the launcher says, and how it says no."""
 
+import contextlib
 import sys
 
 
-class Trouble(Exception):
+class LauncherError(Exception):
     """A sentence for the person at the keyboard: what is wrong and what to do about it."""
 
 
 def say(text: str = "") -> None:
-    print(text, flush=True)
+    # A terminal that was closed reads nothing any more, and what we do still matters.
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 def step(text: str) -> None:
-    say(f"→ {text}" if _speaks_unicode() else f"> {text}")
+    """Announce what is happening now."""
+    say(f"> {text}")
 
 
 def complain(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _speaks_unicode() -> bool:
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

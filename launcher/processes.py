@@ -1,5 +1,6 @@
 """Child processes that never outlive us, whatever kills us."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -10,6 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from launcher.messages import LauncherError
+
+Process = subprocess.Popen[bytes]
+
 _PR_SET_PDEATHSIG = 1
 # Loaded here because a forked child should do as little as possible before it becomes another program.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -19,11 +24,11 @@ def start(
     command: Sequence[str | Path],
     *,
     env: Mapping[str, str],
-    output: int | IO[bytes],
+    output: int | IO[bytes] | None = None,
     farewell: signal.Signals = signal.SIGTERM,
     cwd: str | Path = "/",
     **account: Any,
-) -> subprocess.Popen[bytes]:
+) -> Process:
     """Start a child in a process group of its own, which gets the `farewell` signal when we die.
 
     Its own group keeps a terminal's Ctrl-C away from it: we pass signals on, in the right order.
@@ -34,7 +39,7 @@ def start(
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.STDOUT if output is not None else None,
         process_group=0,
         # Safe here: the launcher is single-threaded, so no lock can be held by a thread that the fork lost.
         preexec_fn=_die_with_parent(os.getpid(), farewell),  # noqa: PLW1509
@@ -42,24 +47,37 @@ def start(
     )
 
 
-def stop(process: subprocess.Popen[bytes], sign: signal.Signals, *, patience: float) -> None:
-    """Ask a child to end, wait, and then end its whole group, so that none of its own children stays behind."""
+def run(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: str | Path) -> int:
+    """Run a child to its end, on our own output, and return its exit code."""
+    child = start(command, env=env, cwd=cwd)
+    try:
+        return child.wait()
+    finally:
+        stop(child, signal.SIGTERM, patience=10)
+
+
+def stop(process: Process, sign: signal.Signals, *, patience: float) -> None:
+    """Ask a child to end, wait, and then end its whole group, so that none of its own children stays."""
     if process.poll() is None:
         process.send_signal(sign)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-        except subprocess.TimeoutExpired:
-            pass
     sweep(process)
 
 
-def sweep(process: subprocess.Popen[bytes]) -> None:
+def sweep(process: Process) -> None:
     """Kill whatever is left of a child's process group."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()
+
+
+def end_leftover(pid: int, sign: signal.Signals, *, name: str) -> None:
+    """End a server of ours whose launcher is gone. The kernel may have told it already; elsewhere we do."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sign)
+    if not wait_until(lambda: command_of(pid) is None, seconds=30):
+        raise LauncherError(f"An earlier {name} (process {pid}) does not end. Stop it and try again.")
 
 
 def command_of(pid: int) -> str | None:

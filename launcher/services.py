@@ -1,4 +1,4 @@
-"""The commands of our own processes: web, worker and beat."""
+"""The commands of our own processes: web, worker, beat, and the simulator of a demo."""
 
 import sys
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ class Service:
 
     name: str
     command: tuple[str, ...]
+    may_finish: bool = False
+    needs_web: bool = False
 
 
 def web(*, host: str, port: int, workers: int = 2, threads: int = 4) -> Service:
@@ -36,6 +38,12 @@ def beat(data: Path) -> Service:
     return Service("beat", (*_celery("beat"), "--schedule", str(data / "beat-schedule"), "--pidfile="))
 
 
+def simulator(address: str, *options: str) -> Service:
+    return Service(
+        "simulator", manage("simulate", "--url", address, *options), may_finish=True, needs_web=True
+    )
+
+
 def manage(*arguments: str) -> tuple[str, ...]:
     """A Django management command."""
     return (sys.executable, "manage.py", *arguments)
@@ -43,13 +51,6 @@ def manage(*arguments: str) -> tuple[str, ...]:
 
 def _celery(program: str) -> tuple[str, ...]:
     return (
-        sys.executable,
-        "-m",
-        "celery",
-        "--app",
-        "config.celery",
-        "--quiet",
-        program,
-        "--loglevel",
-        "info",
+        *(sys.executable, "-m", "celery", "--app", "config.celery", "--quiet"),
+        *(program, "--loglevel", "info"),
     )

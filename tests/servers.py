@@ -37,14 +37,15 @@ class Running:
 def running_server(
     workers: int = 1, env: Mapping[str, str] | None = None, port: int | None = None
 ) -> Iterator[Running]:
-    """The web server on a free loopback port. Needs a test with `transaction=True`: it is another connection."""
+    """The web server on a free loopback port. Another connection: use it with `transaction=True`."""
     port = port or ports.any_free()
     with _running(services.web(host="127.0.0.1", port=port, workers=workers), env or {}) as server:
         server.url = f"http://127.0.0.1:{port}"
         started = processes.wait_until(
             lambda: server.process.poll() is not None or _answers(server.url), seconds=60, pause=0.05
         )
-        assert started and server.process.poll() is None, server.log.read_text()
+        assert started, server.log.read_text()
+        assert server.process.poll() is None, server.log.read_text()
         yield server
 
 
@@ -57,7 +58,8 @@ def running_worker(env: Mapping[str, str] | None = None, concurrency: int = 1) -
             seconds=60,
             pause=0.05,
         )
-        assert started and worker.process.poll() is None, worker.log.read_text()
+        assert started, worker.log.read_text()
+        assert worker.process.poll() is None, worker.log.read_text()
         yield worker
 
 
