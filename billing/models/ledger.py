@@ -22,7 +22,7 @@ class Asset(models.TextChoices):
 
 
 class Kind(models.TextChoices):
-    """Why an entry exists. `docs/ledger.md` lists the legs of each."""
+    """Why an entry exists. `docs/ledger.md` lists the legs of each, `billing.kinds` says what it means."""
 
     SESSION_SEGMENT = "session_segment", "Session segment"
     ADJUSTMENT = "adjustment", "Adjustment"
@@ -106,7 +106,10 @@ class Leg(models.Model):
     """
 
     entry = models.ForeignKey(Entry, on_delete=models.PROTECT, related_name="legs")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="legs", db_index=False)
+    # PostgreSQL proves the account together with the asset, by one foreign key on both.
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="legs", db_index=False, db_constraint=False
+    )
     asset = models.CharField(max_length=16, choices=Asset)
     amount = AmountField()
     balance_after = AmountField(null=True, blank=True)
@@ -116,7 +119,10 @@ class Leg(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["entry", "account"], name="billing_leg_is_one_per_entry_and_account"),
+            # In this order it is also the index behind "this account's balance as of that entry".
+            models.UniqueConstraint(
+                fields=["account", "entry"], name="billing_leg_is_one_per_account_and_entry"
+            ),
             models.CheckConstraint(condition=~Q(amount=0), name="billing_leg_moves_something"),
         ]
         indexes = [

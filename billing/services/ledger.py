@@ -3,26 +3,31 @@
 Whatever the batch, posting is a fixed number of SQL statements: lock the kept accounts in id order, insert
 the entries, insert the legs and move the balances. A key that was used before, with the same content,
 returns the entry it wrote then; with other content it is refused.
+
+Locks are in order within one call. A transaction that posts twice may wait for another one that does, so
+whoever has several entries to write hands them over together.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Prefetch
 from django.utils import timezone
 
 from billing.chart import Place
+from billing.kinds import MEANINGS
 from billing.models import Account, Asset, Entry, Kind, Leg
 from billing.services import ledger_sql as sql
 from core.db import transaction_required
 from core.errors import DomainError
+from core.money import MAX_WEI
 
-MAY_OVERDRAW: frozenset[str] = frozenset({Kind.ADJUSTMENT})
-"""Kinds whose entries may take an orchestrator's balance below zero, or further below."""
+MAX_BALANCE = MAX_WEI
+"""No kept balance lies further from zero: a signed 256-bit integer, like any amount."""
 
 
 class IdempotencyConflict(DomainError):
@@ -31,6 +36,10 @@ class IdempotencyConflict(DomainError):
 
 class InsufficientFunds(DomainError):
     code, status, detail = "insufficient_funds", 402, "Insufficient funds"
+
+
+class BalanceOutOfRange(DomainError):
+    code, status, detail = "balance_out_of_range", 409, "Balance would be out of range"
 
 
 class AlreadyReversed(DomainError):
@@ -56,7 +65,31 @@ class Posting:
         for place, amount in self.legs.items():
             assert amount != 0, f"{self.key}: a leg of zero moves nothing"
             totals[place.asset] = totals.get(place.asset, 0) + amount
-        assert totals and not any(totals.values()), f"{self.key}: legs do not sum to zero: {totals}"
+        assert totals, f"{self.key}: an entry needs legs"
+        assert not any(totals.values()), f"{self.key}: legs do not sum to zero: {totals}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a key stands for. Posted again with the same content it is a repetition, with other a conflict.
+
+    Times, words and metadata are told about an entry and do not make it another one.
+    """
+
+    kind: str
+    orchestrator_id: int | None
+    reverses_id: int | None
+    legs: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def of_posting(cls, posting: Posting) -> Self:
+        legs = {(place.address, place.asset.value): amount for place, amount in posting.legs.items()}
+        return cls(posting.kind.value, posting.orchestrator_id, posting.reverses_id, legs)
+
+    @classmethod
+    def of_entry(cls, entry: Entry) -> Self:
+        legs = {(leg.account.address, leg.account.asset): leg.amount for leg in entry.legs.all()}
+        return cls(entry.kind, entry.orchestrator_id, entry.reverses_id, legs)
 
 
 @transaction_required
@@ -75,6 +108,7 @@ def post(
 
     :raises IdempotencyConflict: the key was used for other legs, kind or subject.
     :raises InsufficientFunds: a leg would take an account below its floor.
+    :raises BalanceOutOfRange: a leg would take an account beyond 256 bits.
     """
     posting = Posting(key, kind, legs, effective_at, reason, metadata or {}, orchestrator_id, actor)
     return post_many([posting])[0]
@@ -84,36 +118,45 @@ def post(
 def post_many(postings: Sequence[Posting]) -> list[Entry]:
     """Write many entries in a fixed number of statements; entries come back in the order given.
 
-    Either all are written or none. Amounts are whole numbers of the asset's smallest unit.
+    Either all are written or none: a refusal dooms the transaction around the call (or the savepoint, if
+    the caller put one there to be able to go on). Amounts are whole numbers of the smallest unit.
 
     :raises IdempotencyConflict: a key was used for other content, before or within the batch.
     :raises InsufficientFunds: a leg would take an account below its floor.
+    :raises BalanceOutOfRange: a leg would take an account beyond 256 bits.
     """
     if not postings:
         return []
     unique = _without_repeats(postings)
     accounts = _lock_accounts(unique)
-    written = _insert_entries(unique)
-    fresh = [posting for posting in unique if posting.key in written]
-    _insert_legs(fresh, written, accounts)
-    if len(fresh) < len(unique):
-        written.update(_earlier([posting for posting in unique if posting.key not in written]))
+    try:
+        written = _insert_entries(unique)
+        fresh = [posting for posting in unique if posting.key in written]
+        _insert_legs(fresh, written, accounts)
+        if len(fresh) < len(unique):
+            written.update(_earlier([posting for posting in unique if posting.key not in written]))
+    except DomainError:
+        # Entries may stand without their legs by now. They must not, even if the caller catches this.
+        transaction.set_rollback(True)
+        raise
     return [written[posting.key] for posting in postings]
 
 
 @transaction_required
 def reverse(entry: Entry, *, key: str, reason: str, actor: str, effective_at: datetime) -> Entry:
-    """Undo an entry by its mirror image. An entry is reversed at most once.
+    """Undo an entry by its mirror image, or return the reversal that this key already wrote.
+
+    Giving back may take an account without a floor below zero. An entry is reversed at most once.
 
     :raises AlreadyReversed: another key reversed it before.
     :raises InsufficientFunds: giving back would take an account below its floor.
     """
     # Two people reversing at once: the second waits here and then sees the first one's reversal.
-    Entry.objects.select_for_update().get(pk=entry.pk)
+    Entry.objects.select_for_update(no_key=True).get(pk=entry.pk)
     earlier = Entry.objects.filter(reverses=entry).first()
     if earlier is not None and earlier.key != key:
         raise AlreadyReversed
-    legs = {_place(leg.account): -leg.amount for leg in entry.legs.select_related("account")}
+    legs = {_place(leg.account): -leg.amount for leg in entry.legs.select_related("account").order_by("id")}
     posting = Posting(
         key=key,
         kind=Kind(entry.kind),
@@ -133,11 +176,7 @@ def _without_repeats(postings: Sequence[Posting]) -> list[Posting]:
     by_key: dict[str, Posting] = {}
     for posting in postings:
         first = by_key.setdefault(posting.key, posting)
-        if (first.kind, dict(first.legs), first.orchestrator_id) != (
-            posting.kind,
-            dict(posting.legs),
-            posting.orchestrator_id,
-        ):
+        if first is not posting and _Content.of_posting(first) != _Content.of_posting(posting):
             raise IdempotencyConflict(f"Key {posting.key} is used twice with different content")
     return list(by_key.values())
 
@@ -154,45 +193,53 @@ class _Account:
 def _lock_accounts(postings: Sequence[Posting]) -> dict[Place, _Account]:
     """Fetch every account, kept ones locked in id order; make those that were never used."""
     places = list(dict.fromkeys(place for posting in postings for place in posting.legs))
-    found = _select_accounts(places)
-    missing = [place for place in places if place not in found]
+    accounts = _select_accounts(places)
+    missing = [place for place in places if place not in accounts]
     if missing:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                sql.CREATE_ACCOUNTS,
-                [
-                    [place.address for place in missing],
-                    [place.asset.value for place in missing],
-                    [place.kept for place in missing],
-                    [place.floor for place in missing],
-                    [place.orchestrator_id for place in missing],
-                ],
-            )
-        # Selected again as one set, so that the locks are still taken in id order.
-        found = _select_accounts(places)
-    return found
+        _create_accounts(missing)
+        accounts = _select_accounts(places)
+    return accounts
 
 
 def _select_accounts(places: Sequence[Place]) -> dict[Place, _Account]:
     by_address = {(place.address, place.asset.value): place for place in places}
-    addresses, assets = [place.address for place in places], [place.asset.value for place in places]
-    accounts = {}
     with connection.cursor() as cursor:
-        cursor.execute(sql.LOCK_ACCOUNTS, [addresses, assets])
-        for address, asset, pk, balance, floor in cursor.fetchall():
-            accounts[by_address[address, asset]] = _Account(
-                pk, None if balance is None else int(balance), None if floor is None else int(floor)
-            )
-    return accounts
+        cursor.execute(
+            sql.LOCK_ACCOUNTS,
+            [[place.address for place in places], [place.asset.value for place in places]],
+        )
+        return {
+            by_address[address, asset]: _Account(pk, _whole(balance), _whole(floor))
+            for address, asset, pk, balance, floor in cursor.fetchall()
+            if pk is not None
+        }
+
+
+def _create_accounts(places: Sequence[Place]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.CREATE_ACCOUNTS,
+            [
+                [place.address for place in places],
+                [place.asset.value for place in places],
+                [place.kept for place in places],
+                [place.floor for place in places],
+                [place.orchestrator_id for place in places],
+            ],
+        )
+
+
+def _whole(number: Any) -> int | None:
+    return None if number is None else int(number)
 
 
 def _insert_entries(postings: Sequence[Posting]) -> dict[str, Entry]:
-    """Insert the entries whose keys are new; a concurrent writer of the same key is waited for."""
+    """Insert the entries whose keys are new; the others are missing from the answer."""
     recorded_at = timezone.now()
     entries = [
         Entry(
             key=posting.key,
-            kind=posting.kind,
+            kind=posting.kind.value,
             reason=posting.reason,
             metadata=_labelled(posting.metadata),
             orchestrator_id=posting.orchestrator_id,
@@ -206,12 +253,10 @@ def _insert_entries(postings: Sequence[Posting]) -> dict[str, Entry]:
     with connection.cursor() as cursor:
         cursor.execute(sql.INSERT_ENTRIES, sql.entry_columns(entries))
         ids = dict(cursor.fetchall())
-    written = {}
-    for entry in entries:
-        if entry.key in ids:
-            entry.pk = ids[entry.key]
-            entry._state.adding = False
-            written[entry.key] = entry
+    written = {entry.key: entry for entry in entries if entry.key in ids}
+    for entry in written.values():
+        entry.pk = ids[entry.key]
+        entry._state.adding, entry._state.db = False, connection.alias
     return written
 
 
@@ -227,60 +272,45 @@ def _insert_legs(
 ) -> None:
     """Insert all legs and move all balances, in one statement."""
     legs: list[tuple[int, int, str, int, int | None, str, datetime]] = []
-    moved: dict[int, _Account] = {}
+    moved: dict[int, int] = {}
     for posting in postings:
+        entry_id, kind, effective_at = entries[posting.key].pk, posting.kind.value, posting.effective_at
         for place, amount in posting.legs.items():
             account = accounts[place]
             if account.balance is not None:
-                account.balance += amount
-                _refuse_overdraft(posting, place, amount, account)
-                moved[account.id] = account
+                moved[account.id] = account.balance = _moved(account, amount, posting)
             legs.append(
-                (
-                    entries[posting.key].pk,
-                    account.id,
-                    place.asset.value,
-                    amount,
-                    account.balance,
-                    posting.kind.value,
-                    posting.effective_at,
-                )
+                (entry_id, account.id, place.asset.value, amount, account.balance, kind, effective_at)
             )
-    if not legs:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.INSERT_LEGS,
-            [
-                *(list(column) for column in zip(*legs, strict=True)),
-                list(moved),
-                [account.balance for account in moved.values()],
-            ],
-        )
+    if legs:
+        columns = [list(column) for column in zip(*legs, strict=True)]
+        with connection.cursor() as cursor:
+            cursor.execute(sql.INSERT_LEGS, [*columns, list(moved), list(moved.values())])
 
 
-def _refuse_overdraft(posting: Posting, place: Place, amount: int, account: _Account) -> None:
+def _moved(account: _Account, amount: int, posting: Posting) -> int:
+    """The balance after this leg, if the account may have it."""
     assert account.balance is not None
-    if account.floor is not None and account.balance < account.floor:
+    balance = account.balance + amount
+    if account.floor is not None:
+        overdrawn = balance < account.floor
+    else:
+        allowed = MEANINGS[posting.kind].may_overdraw or posting.reverses_id is not None
+        overdrawn = amount < 0 and balance < 0 and not allowed
+    if overdrawn:
         raise InsufficientFunds
-    overdrawn = account.floor is None and amount < 0 and account.balance < 0
-    if overdrawn and posting.kind not in MAY_OVERDRAW and posting.reverses_id is None:
-        raise InsufficientFunds
+    if abs(balance) > MAX_BALANCE:
+        raise BalanceOutOfRange
+    return balance
 
 
 def _earlier(postings: Sequence[Posting]) -> dict[str, Entry]:
     """The entries that these keys wrote before, if their content is the same."""
-    entries = {
-        entry.key: entry
-        for entry in Entry.objects.filter(key__in=[posting.key for posting in postings]).prefetch_related(
-            Prefetch("legs", Leg.objects.select_related("account"))
-        )
-    }
+    legs = Prefetch("legs", Leg.objects.select_related("account"))
+    keys = [posting.key for posting in postings]
+    entries = {entry.key: entry for entry in Entry.objects.filter(key__in=keys).prefetch_related(legs)}
     for posting in postings:
-        entry = entries[posting.key]
-        legs = {(leg.account.address, leg.account.asset): leg.amount for leg in entry.legs.all()}
-        wanted = {(place.address, place.asset.value): amount for place, amount in posting.legs.items()}
-        if (entry.kind, entry.orchestrator_id, legs) != (posting.kind, posting.orchestrator_id, wanted):
+        if _Content.of_entry(entries[posting.key]) != _Content.of_posting(posting):
             raise IdempotencyConflict(f"Key {posting.key} already wrote an entry with different content")
     return entries
 

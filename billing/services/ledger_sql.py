@@ -6,24 +6,24 @@ from typing import Any
 
 from billing.models import Entry
 
-# Kept accounts are locked in id order, contra accounts only read. The transaction's id is taken here,
-# before any entry gets its number: the exporter relies on it to know which numbers can still appear.
+# Kept accounts are locked in id order, contra accounts only read. Nothing is locked while an account is
+# missing (its row comes back without an id): making it may have to wait for another transaction that is
+# making it too, and who waits must not hold locks that were taken out of order. A locked row comes back
+# with the balance that the last holder of the lock left, not the one this statement's snapshot saw.
 LOCK_ACCOUNTS = """
 WITH wanted AS MATERIALIZED (
-    SELECT * FROM unnest(%s::text[], %s::text[]) AS wanted (address, asset)
-), kept AS (
-    SELECT account.address, account.asset, account.id, account.balance, account.floor
-    FROM (SELECT pg_current_xact_id()) AS transaction, billing_account AS account
-    JOIN wanted USING (address, asset)
-    WHERE account.kept
+    SELECT wanted.address, wanted.asset, account.id, account.kept, account.floor
+    FROM unnest(%s::text[], %s::text[]) AS wanted (address, asset)
+    LEFT JOIN billing_account AS account USING (address, asset)
+), locked AS (
+    SELECT account.id, account.balance
+    FROM billing_account AS account JOIN wanted USING (id)
+    WHERE wanted.kept AND NOT EXISTS (SELECT FROM wanted WHERE id IS NULL)
     ORDER BY account.id
     FOR NO KEY UPDATE OF account
 )
-SELECT * FROM kept
-UNION ALL
-SELECT account.address, account.asset, account.id, account.balance, account.floor
-FROM billing_account AS account JOIN wanted USING (address, asset)
-WHERE NOT account.kept
+SELECT wanted.address, wanted.asset, wanted.id, locked.balance, wanted.floor
+FROM wanted LEFT JOIN locked USING (id)
 """
 
 CREATE_ACCOUNTS = """
@@ -35,6 +35,8 @@ ORDER BY address, asset
 ON CONFLICT (address, asset) DO NOTHING
 """
 
+# Somebody who writes the same key at this moment is waited for; then either their entry stands and this
+# row is left out, or theirs was rolled back and this one is written.
 INSERT_ENTRIES = """
 INSERT INTO billing_entry
     (key, kind, reason, metadata, orchestrator_id, effective_at, recorded_at, actor, reverses_id)
