@@ -35,3 +35,7 @@ class PayloadTooLarge(DomainError):
 
 class RateLimited(DomainError):
     code, status, detail = "rate_limited", 429, "Rate limited"
+
+
+class RecordedRefusal(DomainError):
+    """A refusal that leaves a record: `core.doorway` keeps what was written before it rose."""

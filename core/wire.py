@@ -7,7 +7,8 @@ import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, NoReturn
+from math import isfinite
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -52,6 +53,12 @@ class Input(BaseModel):
 
 class Output(BaseModel):
     """What we answer. Optional fields are present with null."""
+
+
+class Done(Output):
+    """It is done, or was already."""
+
+    ok: Literal[True] = True
 
 
 class Refusal(Output):
@@ -217,7 +224,7 @@ def _storable(value: Any, depth: int = 0) -> Any:
         return [_storable(item, depth + 1) for item in value]
     if isinstance(value, Decimal | float):
         number = float(value)
-        if number in (float("inf"), float("-inf")) or number != number:
+        if not isfinite(number):
             _refuse_amount("finite_number")
         return number
     return value

@@ -1,5 +1,6 @@
 """Orchestrators and the tokens that prove who they are."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Self
 
@@ -12,7 +13,19 @@ from django.db.models.functions import Lower
 class OrchestratorQuerySet(models.QuerySet["Orchestrator"]):
     def with_address(self, address: str) -> Self:
         """Whoever owns this payout address, in any spelling."""
-        return self.filter(address__iexact=address)
+        return self.with_addresses([address])
+
+    def with_addresses(self, addresses: Iterable[str]) -> Self:
+        """Whoever owns one of these payout addresses, in any spelling."""
+        lowered = [address.lower() for address in addresses]
+        return self.alias(lowered=Lower("address")).filter(lowered__in=lowered)
+
+    def claiming(self, *, orchestrator_id: str, address: str, host_public_ip: str | None) -> Self:
+        """Whoever has this id, this payout address or this host address: at most three."""
+        claims = Q(orchestrator_id=orchestrator_id) | Q(lowered=address.lower())
+        if host_public_ip is not None:
+            claims |= Q(host_public_ip=host_public_ip)
+        return self.alias(lowered=Lower("address")).filter(claims).order_by("pk")
 
 
 class Orchestrator(models.Model):
