@@ -5,7 +5,6 @@ public, and the connection goes to an address that was checked. Redirects are fa
 one deadline covers everything from resolving to the last byte. Proxies of the environment play no part.
 """
 
-import socket
 import ssl
 import time
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
 from queue import Empty, SimpleQueue
+from socket import SOCK_STREAM, getaddrinfo
 from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -126,7 +126,7 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[str]:
 
     def look_up() -> None:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = getaddrinfo(host, port, type=SOCK_STREAM)
             answers.put(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
         except (OSError, UnicodeError) as error:
             answers.put(error)
