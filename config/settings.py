@@ -9,7 +9,7 @@ import environ
 from django.urls import reverse_lazy
 
 from config.env import Env
-from config.look import UNFOLD as UNFOLD
+from config.look import UNFOLD  # noqa: F401 - a setting of the admin
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(Path.cwd() / ".env")

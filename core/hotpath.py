@@ -56,7 +56,7 @@ class HotPath:
         except DomainError as refusal:
             headers = tuple(refusal_headers(refusal).items())
             return Answer(refusal.status, to_json(refusal_body(refusal)), headers)
-        except Exception:  # noqa: BLE001 - the boundary: whatever rose is logged once and told without detail
+        except Exception:
             log.exception("hotpath.failed", path=meta.get("PATH_INFO"))
             return Answer(500, to_json({"detail": "Internal Server Error"}))
 

@@ -1,4 +1,4 @@
-"""A session's row at one moment: what an answer is written from, and what repeated events are answered with."""
+"""A session's row at one moment: what an answer is written from, at once or when an event is repeated."""
 
 from datetime import datetime
 from typing import Any

@@ -16,8 +16,8 @@ from sessions_app.models import Segment, StreamSession
 from sessions_app.proofs import segment_hash
 
 
-class ProbeNeeded(Exception):  # noqa: N818 - a signal to the doorway, not a failure
-    """Segments closed whose earners must be asked whether they are awake; no transaction may wait for that."""
+class ProbeNeeded(Exception):
+    """Earners of closed segments must be asked whether they are awake; no transaction may wait for that."""
 
     def __init__(self, orchestrator_pks: Collection[int]) -> None:
         self.orchestrator_pks = frozenset(orchestrator_pks)
