@@ -44,6 +44,14 @@ WRITTEN = (
 )
 
 
+# Pair by pair: an event id belongs to its session, and two sessions may use the same one.
+STORED_ANSWERS = """
+SELECT event.* FROM unnest(%s::text[], %s::text[]) AS named (session_id, event_id)
+JOIN sessions_app_sessionevent AS event USING (session_id, event_id)
+WHERE event.result IS NOT NULL
+"""
+
+
 class UpstreamMissing(DomainError):
     code, status, detail = "upstream_missing", 400, "Session event missing upstream address"
 
@@ -127,15 +135,13 @@ def _lock(session_ids: Iterable[str]) -> dict[str, StreamSession]:
 
 def _stored_answers(events: Sequence[Incoming]) -> dict[tuple[str, str], Snapshot]:
     """The answers that these event ids were given before. Read after the locks, so none is missed."""
-    named = {event.event_id: event.session_id for event in events if event.event_id}
+    named = {(event.session_id, event.event_id) for event in events if event.event_id}
     if not named:
         return {}
-    stored = SessionEvent.objects.filter(
-        event_id__in=list(named), session_id__in=list(set(named.values())), result__isnull=False
-    )
+    columns = [list(column) for column in zip(*named, strict=True)]
     return {
-        (session_id, str(event_id)): thaw(result)
-        for session_id, event_id, result in stored.values_list("session_id", "event_id", "result")
+        (stored.session_id, str(stored.event_id)): thaw(stored.result)
+        for stored in SessionEvent.objects.raw(STORED_ANSWERS, columns)
     }
 
 
