@@ -72,8 +72,8 @@ class Closing:
 class Outcome:
     """What a report led to.
 
-    `life` is the session's present generation. `timed_out` is the generation that silence ended on the way,
-    when the report started a new one. `applied` is False for a report older than the last one.
+    `life` is the session's present generation. `timed_out` is the generation that met the report, as silence
+    had ended it by then. `applied` is False for a report older than the last one.
     """
 
     life: Life
@@ -93,8 +93,7 @@ def apply(life: Life | None, report: Report, rules: Rules) -> Outcome:
         return _heard(life, report, rules)
     over = time_out(life, rules)
     after = _heard(over.life, report, rules)
-    born = after.life.generation != over.life.generation
-    return Outcome(after.life, over.closings + after.closings, timed_out=over.life if born else None)
+    return Outcome(after.life, over.closings + after.closings, timed_out=over.life)
 
 
 def time_out(life: Life, rules: Rules) -> Outcome:

@@ -171,14 +171,17 @@ class _Work:
         host = self.directory.resolve(event.orchestrator_id, address)
         before = self.sessions.get(event.session_id)
         report = _report(event, address, host, before)
-        outcome = machine.apply(_life(before) if before else None, report, self.rules)
+        life = _life(before) if before else None
+        outcome = machine.apply(life, report, self.rules)
         session = before
         if outcome.applied:
             session = self._absorb(event, outcome, before)
             if host is not None:
                 self.directory.learn(host, address, edge_id=event.edge_id, at=report.at, now=self.now)
         assert session is not None
-        return self._remember(event, report, before, session, self._snapshot(session))
+        result = self._snapshot(session)
+        self._remember(event, session, result, at=report.at, turned=_turned(life, outcome.life))
+        return result
 
     def time_out(self, session: StreamSession) -> None:
         outcome = machine.time_out(_life(session), self.rules)
@@ -193,7 +196,8 @@ class _Work:
         if self.unasked:
             raise crediting.ProbeNeeded(self.unasked)
         update_many(list(self.changed.values()), WRITTEN)
-        StreamSession.objects.bulk_create(self.born)
+        # In one order for all: whoever creates the same sessions at this moment waits, and nobody in a circle.
+        StreamSession.objects.bulk_create(sorted(self.born, key=lambda row: (row.session_id, row.generation)))
         attribution.save(self.directory)
         credited = [item for item in self.settled if item.posting is not None]
         entries = ledger.post_many([item.posting for item in credited if item.posting is not None])
@@ -207,6 +211,8 @@ class _Work:
     ) -> StreamSession:
         """Take over what the machine decided; returns the present generation."""
         life = outcome.life
+        if before is not None and outcome.timed_out is not None:
+            self.log.append(_log("timeout", before, at=outcome.timed_out.last_seen_at, now=self.now))
         generations: dict[int, StreamSession] = {} if before is None else {before.generation: before}
         session = before
         if before is None or life.generation != before.generation:
@@ -236,7 +242,6 @@ class _Work:
         if timed_out is not None:
             _write_life(session, timed_out)
             session.updated_at = self.now
-            self.log.append(_log("timeout", session, at=timed_out.last_seen_at, now=self.now))
         if session.pk:
             self.changed[session.pk] = session
 
@@ -272,33 +277,26 @@ class _Work:
         return snapshot(session, owner.orchestrator_id if owner else None)
 
     def _remember(
-        self,
-        event: Incoming,
-        report: machine.Report,
-        before: StreamSession | None,
-        session: StreamSession,
-        result: Snapshot,
-    ) -> Snapshot:
-        """Keep the event if it can be repeated or if it changed the session's course."""
-        turned = session is not before or event.event == "end"
-        if not (event.event_id or turned or self._moved(session)):
-            return result
-        row = _log(event.event, session, at=report.at, now=self.now)
+        self, event: Incoming, session: StreamSession, result: Snapshot, *, at: datetime, turned: bool
+    ) -> None:
+        """Keep the event if it can be repeated or if it turned the session's course."""
+        if not (event.event_id or turned):
+            return
+        row = _log(event.event, session, at=at, now=self.now)
         row.edge_id = event.edge_id
         if event.event_id:
             row.event_id, row.result = event.event_id, freeze(result)
             self.answers[event.session_id, event.event_id] = result
         self.log.append(row)
-        return result
 
-    def _moved(self, session: StreamSession) -> bool:
-        """Whether the last settled segment closed because the session moved to another host."""
-        return bool(
-            self.settled
-            and self.settled[-1].segment.session is session
-            and self.settled[-1].segment.trigger == "reattribution"
-            and self.settled[-1].segment.ended_at == session.last_seen_at
-        )
+
+def _turned(before: machine.Life | None, after: machine.Life) -> bool:
+    """Whether a session began, ended or moved to another host."""
+    return before is None or (before.generation, before.ended_at, before.orchestrator) != (
+        after.generation,
+        after.ended_at,
+        after.orchestrator,
+    )
 
 
 def _report(
