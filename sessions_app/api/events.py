@@ -17,6 +17,7 @@ from core.errors import DomainError, Invalid
 from core.hotpath import HotPath, Meta
 from core.net import client_ip
 from core.wire import (
+    Clean,
     Identifier,
     Input,
     Instant,
@@ -49,6 +50,11 @@ def _blank(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+_Address = Annotated[str, StringConstraints(max_length=255), Clean, ip_literal("upstream_addr")]
+_Edge = Annotated[str, StringConstraints(max_length=64), Clean]
+_Streamer = Annotated[str, StringConstraints(max_length=128), Clean]
+
+
 class EventReport(BaseModel):
     """What an edge reports. Without `upstream_addr` the registered host's own address is used.
 
@@ -57,18 +63,12 @@ class EventReport(BaseModel):
     """
 
     session_id: Identifier
-    event: Annotated[str, AfterValidator(_event_word)] | None = None
-    upstream_addr: Annotated[Text, StringConstraints(max_length=255), ip_literal("upstream_addr")] | None = (
-        None
-    )
+    event: Annotated[Text, AfterValidator(_event_word)] | None = None
+    upstream_addr: _Address | None = None
     upstream_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
-    edge_id: Annotated[Annotated[Text, StringConstraints(max_length=64)] | None, BeforeValidator(_blank)] = (
-        None
-    )
+    edge_id: Annotated[_Edge | None, BeforeValidator(_blank)] = None
     orchestrator_id: Identifier | None = None
-    streamer_id: Annotated[
-        Annotated[Text, StringConstraints(max_length=128)] | None, BeforeValidator(blank_is_absent)
-    ] = None
+    streamer_id: Annotated[_Streamer | None, BeforeValidator(blank_is_absent)] = None
     event_id: Identifier | None = None
     occurred_at: Instant | None = None
 
