@@ -4,7 +4,7 @@ A `Directory` holds the orchestrators that a set of events can possibly mean. Ev
 and what they teach is kept there too, so that a batch resolves as if its events had come one by one.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +21,9 @@ REFRESH_AFTER = timedelta(seconds=5)
 # In the order in which they are asked; within one, whoever registered first wins.
 SOURCES = ("host_public_ip", "last_seen_ip", "last_session_upstream_addr", "health_ip", "forwarder_ip")
 OWN_ADDRESSES = ("host_public_ip", "last_seen_ip", "last_session_upstream_addr", "health_ip")
+LEARNED_FROM = ("last_seen_ip", "last_session_upstream_addr")
+"""The addresses that a session's events teach."""
+
 LEARNED = (
     "last_seen",
     "last_contact_source",
@@ -54,12 +57,15 @@ class Directory:
     last_seen_from: dict[str, int] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
 
-    def add(self, orchestrator: Orchestrator) -> None:
-        self.by_pk[orchestrator.pk] = orchestrator
-        self.by_id[orchestrator.orchestrator_id] = orchestrator
-        for source in SOURCES:
-            if address := _ip(orchestrator, source):
-                self.by_address.setdefault((source, address), set()).add(orchestrator.pk)
+    def add_all(self, orchestrators: Iterable[Orchestrator]) -> None:
+        for orchestrator in orchestrators:
+            if orchestrator.pk in self.by_pk:
+                continue
+            self.by_pk[orchestrator.pk] = orchestrator
+            self.by_id[orchestrator.orchestrator_id] = orchestrator
+            for source in SOURCES:
+                if address := _ip(orchestrator, source):
+                    self.by_address.setdefault((source, address), set()).add(orchestrator.pk)
 
     def resolve(self, orchestrator_id: str | None, address: str) -> Orchestrator | None:
         """The first hit: the event's own id, the address cascade, the last session from the address."""
@@ -73,6 +79,12 @@ class Directory:
             return None
         return next((_ip(named, source) for source in OWN_ADDRESSES if _ip(named, source)), None)
 
+    def moves(self, orchestrator_id: str | None, address: str | None) -> bool:
+        """Whether an event from there takes an orchestrator away from an address learned before."""
+        address = address or self.address_of(orchestrator_id)
+        host = self.resolve(orchestrator_id, address) if address else None
+        return host is not None and any(_ip(host, source) not in (None, address) for source in LEARNED_FROM)
+
     def learn(
         self, orchestrator: Orchestrator, address: str, *, edge_id: str | None, at: datetime, now: datetime
     ) -> None:
@@ -81,8 +93,8 @@ class Directory:
         orchestrator.last_contact_source = "session"
         owners = self.by_address.get(("host_public_ip", address), {orchestrator.pk})
         if orchestrator.pk in owners:
-            self._move(orchestrator, "last_seen_ip", address)
-            self._move(orchestrator, "last_session_upstream_addr", address)
+            for source in LEARNED_FROM:
+                self._move(orchestrator, source, address)
         if edge_id:
             orchestrator.last_session_edge_id = edge_id
         seen_before = orchestrator.last_session_seen_at
@@ -105,22 +117,30 @@ class Directory:
         self.by_address.setdefault((source, address), set()).add(orchestrator.pk)
 
 
-def load(*, pks: Collection[int], orchestrator_ids: Collection[str], addresses: Collection[str]) -> Directory:
-    """Fetch every orchestrator that these ids, attributions and addresses can mean: at most three queries."""
+def load(*, pks: Collection[int], places: Collection[tuple[str | None, str | None]]) -> Directory:
+    """Fetch every orchestrator that these attributions and events can mean: at most four queries.
+
+    :param places: the orchestrator id and the upstream address that each event gives.
+    """
+    orchestrator_ids = {orchestrator_id for orchestrator_id, _ in places if orchestrator_id}
+    addresses = {address for _, address in places if address}
     wanted = Q(pk__in=pks) | Q(orchestrator_id__in=orchestrator_ids)
     for source in SOURCES:
         wanted |= Q(**{f"{source}__in": addresses})
     directory = Directory()
-    for orchestrator in Orchestrator.objects.filter(wanted):
-        directory.add(orchestrator)
-    unknown = [address for address in addresses if directory.resolve(None, address) is None]
+    directory.add_all(Orchestrator.objects.filter(wanted))
+    unsaid = {directory.address_of(orchestrator_id) for orchestrator_id, address in places if not address}
+    if owned := unsaid - addresses - {None}:
+        directory.add_all(Orchestrator.objects.filter(host_public_ip__in=owned))
+    # A host that moves leaves an address behind which later events may still name.
+    moving = any(directory.moves(*place) for place in places)
+    unknown = [address for address in addresses if moving or directory.resolve(None, address) is None]
     if unknown:
         with connection.cursor() as cursor:
             cursor.execute(LAST_SEEN_FROM, [unknown])
             directory.last_seen_from = {str(normalise_ip(address)): pk for address, pk in cursor.fetchall()}
         missing = set(directory.last_seen_from.values()) - directory.by_pk.keys()
-        for orchestrator in Orchestrator.objects.filter(pk__in=missing) if missing else ():
-            directory.add(orchestrator)
+        directory.add_all(Orchestrator.objects.filter(pk__in=missing) if missing else ())
     return directory
 
 

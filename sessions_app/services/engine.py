@@ -106,8 +106,7 @@ def apply(
         answers=_stored_answers(events),
         directory=attribution.load(
             pks={session.orchestrator_id for session in sessions.values() if session.orchestrator_id},
-            orchestrator_ids={event.orchestrator_id for event in events if event.orchestrator_id},
-            addresses={event.upstream_addr for event in events if event.upstream_addr},
+            places={(event.orchestrator_id, event.upstream_addr) for event in events},
         ),
     )
     results = [work.apply(event) for event in events]
@@ -120,7 +119,7 @@ def time_out(sessions: Iterable[StreamSession], *, now: datetime, awake: Mapping
     """End locked, open sessions where they were last heard of, and credit what they served."""
     locked = {session.session_id: session for session in sessions}
     pks = {session.orchestrator_id for session in locked.values() if session.orchestrator_id}
-    directory = attribution.load(pks=pks, orchestrator_ids=(), addresses=())
+    directory = attribution.load(pks=pks, places=())
     work = _Work(now, None, awake, rules(), locked, {}, directory)
     for session in locked.values():
         work.time_out(session)
@@ -196,7 +195,7 @@ class _Work:
         if self.unasked:
             raise crediting.ProbeNeeded(self.unasked)
         update_many(list(self.changed.values()), WRITTEN)
-        # In one order for all: whoever creates the same sessions at this moment waits, and nobody in a circle.
+        # In one order for all: two batches that create the same sessions do not wait in a circle.
         StreamSession.objects.bulk_create(sorted(self.born, key=lambda row: (row.session_id, row.generation)))
         attribution.save(self.directory)
         credited = [item for item in self.settled if item.posting is not None]
