@@ -6,161 +6,335 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('billing', '0002_ledger_promises'),
+        ("billing", "0002_ledger_promises"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='SessionEvent',
+            name="SessionEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('session_id', models.CharField(max_length=128, verbose_name='session id')),
-                ('event_id', models.CharField(blank=True, max_length=128, null=True, verbose_name='event id')),
-                ('generation', models.PositiveIntegerField()),
-                ('event', models.CharField(max_length=16)),
-                ('occurred_at', models.DateTimeField()),
-                ('received_at', models.DateTimeField()),
-                ('edge_id', models.CharField(blank=True, max_length=64, null=True, verbose_name='edge id')),
-                ('result', models.JSONField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("session_id", models.CharField(max_length=128, verbose_name="session id")),
+                (
+                    "event_id",
+                    models.CharField(blank=True, max_length=128, null=True, verbose_name="event id"),
+                ),
+                ("generation", models.PositiveIntegerField()),
+                ("event", models.CharField(max_length=16)),
+                ("occurred_at", models.DateTimeField()),
+                ("received_at", models.DateTimeField()),
+                ("edge_id", models.CharField(blank=True, max_length=64, null=True, verbose_name="edge id")),
+                ("result", models.JSONField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['session_id', 'id'], name='sessions_event_timeline'), models.Index(fields=['received_at'], name='sessions_event_received_at')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('event_id__isnull', False)), fields=('session_id', 'event_id'), name='sessions_event_id_is_applied_once')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["session_id", "id"], name="sessions_event_timeline"),
+                    models.Index(fields=["received_at"], name="sessions_event_received_at"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("event_id__isnull", False)),
+                        fields=("session_id", "event_id"),
+                        name="sessions_event_id_is_applied_once",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='StreamSession',
+            name="StreamSession",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('session_id', models.CharField(max_length=128, verbose_name='session id')),
-                ('generation', models.PositiveIntegerField(default=1)),
-                ('is_newest', models.BooleanField(default=True)),
-                ('upstream_addr', models.GenericIPAddressField(verbose_name='upstream address')),
-                ('upstream_port', models.PositiveIntegerField()),
-                ('edge_id', models.CharField(blank=True, max_length=64, null=True, verbose_name='edge id')),
-                ('streamer_id', models.CharField(blank=True, max_length=128, null=True, verbose_name='streamer id')),
-                ('started_at', models.DateTimeField()),
-                ('last_seen_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_seen_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('updated_at', models.DateTimeField()),
-                ('last_event', models.CharField(max_length=16)),
-                ('heartbeat_count', models.PositiveIntegerField(default=0)),
-                ('last_billed_at', models.DateTimeField()),
-                ('segment_index', models.PositiveIntegerField(default=0)),
-                ('billed_ms', models.BigIntegerField(default=0)),
-                ('billed_wei', core.fields.AmountField(default=0)),
-                ('last_credited_wei', core.fields.AmountField(default=0)),
-                ('reported_ip', models.GenericIPAddressField(blank=True, null=True, verbose_name='reported by')),
-                ('lease_hidden_at', models.DateTimeField(blank=True, null=True)),
-                ('orchestrator', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sessions', to='billing.orchestrator')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("session_id", models.CharField(db_collation="C", max_length=128, verbose_name="session id")),
+                ("generation", models.PositiveIntegerField(default=1)),
+                ("is_newest", models.BooleanField(default=True)),
+                ("upstream_addr", models.GenericIPAddressField(verbose_name="upstream address")),
+                ("upstream_port", models.PositiveIntegerField()),
+                ("edge_id", models.CharField(blank=True, max_length=64, null=True, verbose_name="edge id")),
+                (
+                    "streamer_id",
+                    models.CharField(blank=True, max_length=128, null=True, verbose_name="streamer id"),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("last_seen_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_seen_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("updated_at", models.DateTimeField()),
+                ("last_event", models.CharField(max_length=16)),
+                ("heartbeat_count", models.PositiveIntegerField(default=0)),
+                ("last_billed_at", models.DateTimeField()),
+                ("segment_index", models.PositiveIntegerField(default=0)),
+                ("billed_ms", models.BigIntegerField(default=0)),
+                ("billed_wei", core.fields.AmountField(default=0)),
+                ("last_credited_wei", core.fields.AmountField(default=0)),
+                (
+                    "reported_ip",
+                    models.GenericIPAddressField(blank=True, null=True, verbose_name="reported by"),
+                ),
+                ("lease_hidden_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "orchestrator",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sessions",
+                        to="billing.orchestrator",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'session',
-                'ordering': ['-started_at', '-id'],
+                "verbose_name": "session",
+                "ordering": ["-started_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Segment',
+            name="Segment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('segment_index', models.PositiveIntegerField()),
-                ('trigger', models.CharField(choices=[('segment', 'Full length'), ('end', 'Session ended'), ('timeout', 'Silence'), ('reattribution', 'Moved to another host')], max_length=16)),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField()),
-                ('duration_ms', models.PositiveBigIntegerField()),
-                ('amount_wei', core.fields.AmountField(default=0)),
-                ('edge_id', models.CharField(blank=True, max_length=64, null=True, verbose_name='edge id')),
-                ('streamer_id', models.CharField(blank=True, max_length=128, null=True, verbose_name='streamer id')),
-                ('proof_hash', models.CharField(blank=True, max_length=71, null=True)),
-                ('uncredited_reason', models.CharField(blank=True, max_length=32)),
-                ('entry', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='segment', to='billing.entry')),
-                ('orchestrator', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='segments', to='billing.orchestrator')),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='segments', to='sessions_app.streamsession')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("segment_index", models.PositiveIntegerField()),
+                (
+                    "trigger",
+                    models.CharField(
+                        choices=[
+                            ("segment", "Full length"),
+                            ("end", "Session ended"),
+                            ("timeout", "Silence"),
+                            ("reattribution", "Moved to another host"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField()),
+                ("duration_ms", models.PositiveBigIntegerField()),
+                ("amount_wei", core.fields.AmountField(default=0)),
+                ("edge_id", models.CharField(blank=True, max_length=64, null=True, verbose_name="edge id")),
+                (
+                    "streamer_id",
+                    models.CharField(blank=True, max_length=128, null=True, verbose_name="streamer id"),
+                ),
+                ("proof_hash", models.CharField(blank=True, max_length=71, null=True)),
+                ("uncredited_reason", models.CharField(blank=True, max_length=32)),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="segment",
+                        to="billing.entry",
+                    ),
+                ),
+                (
+                    "orchestrator",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="segments",
+                        to="billing.orchestrator",
+                    ),
+                ),
+                (
+                    "session",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="segments",
+                        to="sessions_app.streamsession",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['session', 'segment_index'],
+                "ordering": ["session", "segment_index"],
             },
         ),
         migrations.CreateModel(
-            name='ActivityLease',
+            name="ActivityLease",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('lease_id', models.CharField(max_length=255, unique=True, verbose_name='lease id')),
-                ('upstream_addr', models.CharField(max_length=255, verbose_name='upstream address')),
-                ('kind', models.CharField(max_length=32)),
-                ('metadata', models.JSONField(blank=True, default=dict)),
-                ('issued_at', models.DateTimeField()),
-                ('last_seen_at', models.DateTimeField()),
-                ('last_seen_ip', models.GenericIPAddressField(blank=True, null=True, verbose_name='last seen IP')),
-                ('expires_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('orchestrator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='activity_leases', to='billing.orchestrator')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "lease_id",
+                    models.CharField(db_collation="C", max_length=255, unique=True, verbose_name="lease id"),
+                ),
+                ("upstream_addr", models.CharField(max_length=255, verbose_name="upstream address")),
+                ("kind", models.CharField(max_length=32)),
+                ("metadata", models.JSONField(blank=True, default=dict)),
+                ("issued_at", models.DateTimeField()),
+                ("last_seen_at", models.DateTimeField()),
+                (
+                    "last_seen_ip",
+                    models.GenericIPAddressField(blank=True, null=True, verbose_name="last seen IP"),
+                ),
+                ("expires_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "orchestrator",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="activity_leases",
+                        to="billing.orchestrator",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-last_seen_at', '-id'],
-                'indexes': [models.Index(fields=['-last_seen_at', '-lease_id'], name='sessions_lease_last_seen'), models.Index(fields=['orchestrator', 'expires_at'], name='sessions_lease_of_orchestrator')],
+                "ordering": ["-last_seen_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["-last_seen_at", "-lease_id"], name="sessions_lease_last_seen"),
+                    models.Index(
+                        fields=["orchestrator", "-last_seen_at", "-lease_id"],
+                        name="sessions_lease_of_orchestrator",
+                    ),
+                    models.Index(
+                        condition=models.Q(("revoked_at", None)),
+                        fields=["expires_at"],
+                        name="sessions_lease_live",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='streamsession',
-            index=models.Index(condition=models.Q(('is_newest', True)), fields=['-started_at', '-id'], name='sessions_newest_first'),
+            model_name="streamsession",
+            index=models.Index(
+                condition=models.Q(("is_newest", True)),
+                fields=["-started_at", "-id"],
+                name="sessions_newest_first",
+            ),
         ),
         migrations.AddIndex(
-            model_name='streamsession',
-            index=models.Index(fields=['orchestrator', '-started_at', '-id'], name='sessions_of_orchestrator'),
+            model_name="streamsession",
+            index=models.Index(
+                fields=["orchestrator", "-started_at", "-id"], name="sessions_of_orchestrator"
+            ),
         ),
         migrations.AddIndex(
-            model_name='streamsession',
-            index=models.Index(condition=models.Q(('ended_at', None)), fields=['orchestrator'], name='sessions_open'),
+            model_name="streamsession",
+            index=models.Index(
+                condition=models.Q(("ended_at", None)), fields=["orchestrator"], name="sessions_open"
+            ),
         ),
         migrations.AddIndex(
-            model_name='streamsession',
-            index=models.Index(condition=models.Q(('ended_seen_at__isnull', False), ('is_newest', True), ('orchestrator__isnull', False)), fields=['-ended_seen_at', '-session_id'], name='sessions_ended_last_seen'),
+            model_name="streamsession",
+            index=models.Index(
+                condition=models.Q(
+                    ("ended_seen_at__isnull", False), ("is_newest", True), ("orchestrator__isnull", False)
+                ),
+                fields=["-ended_seen_at", "-session_id"],
+                name="sessions_ended_last_seen",
+            ),
         ),
         migrations.AddIndex(
-            model_name='streamsession',
-            index=models.Index(fields=['upstream_addr', '-started_at'], name='sessions_upstream_addr'),
+            model_name="streamsession",
+            index=models.Index(
+                condition=models.Q(
+                    ("ended_seen_at__isnull", False), ("is_newest", True), ("orchestrator__isnull", False)
+                ),
+                fields=["orchestrator", "-ended_seen_at", "-session_id"],
+                name="sessions_ended_of_orchestrator",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="streamsession",
+            index=models.Index(fields=["upstream_addr", "-started_at"], name="sessions_upstream_addr"),
         ),
         migrations.AddConstraint(
-            model_name='streamsession',
-            constraint=models.UniqueConstraint(fields=('session_id', 'generation'), name='sessions_generation_is_unique'),
+            model_name="streamsession",
+            constraint=models.UniqueConstraint(
+                fields=("session_id", "generation"), name="sessions_generation_is_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='streamsession',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_newest', True)), fields=('session_id',), name='sessions_one_generation_is_newest'),
+            model_name="streamsession",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_newest", True)),
+                fields=("session_id",),
+                name="sessions_one_generation_is_newest",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='streamsession',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_at', None), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='sessions_end_after_they_start'),
+            model_name="streamsession",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("ended_at", None), ("ended_at__gte", models.F("started_at")), _connector="OR"
+                ),
+                name="sessions_end_after_they_start",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='streamsession',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('ended_seen_at', None)), models.Q(('ended_at__isnull', False), ('ended_seen_at', models.F('last_seen_at'))), _connector='OR'), name='sessions_ended_seen_at_repeats_last_seen_at'),
+            model_name="streamsession",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("ended_at", None), ("ended_seen_at", None)),
+                    models.Q(("ended_at__isnull", False), ("ended_seen_at", models.F("last_seen_at"))),
+                    _connector="OR",
+                ),
+                name="sessions_ended_seen_at_repeats_last_seen_at",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='streamsession',
-            constraint=models.CheckConstraint(condition=models.Q(('is_newest', True), ('ended_at__isnull', False), _connector='OR'), name='sessions_older_generations_have_ended'),
+            model_name="streamsession",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("is_newest", True), ("ended_at__isnull", False), _connector="OR"),
+                name="sessions_older_generations_have_ended",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='streamsession',
-            constraint=models.CheckConstraint(condition=models.Q(('billed_ms__gte', 0), ('billed_wei__gte', 0)), name='sessions_never_owe'),
+            model_name="streamsession",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("billed_ms__gte", 0), ("billed_wei__gte", 0)), name="sessions_never_owe"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.UniqueConstraint(fields=('session', 'segment_index'), name='sessions_segment_closes_once'),
+            model_name="segment",
+            constraint=models.UniqueConstraint(
+                fields=("session", "segment_index"), name="sessions_segment_closes_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.CheckConstraint(condition=models.Q(('started_at__lt', models.F('ended_at')), ('duration_ms__gt', 0)), name='sessions_segment_has_length'),
+            model_name="segment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("started_at__lt", models.F("ended_at")), ("duration_ms__gt", 0)),
+                name="sessions_segment_has_length",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='segment',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount_wei__gt', 0), ('entry__isnull', False), ('uncredited_reason', '')), models.Q(('amount_wei', 0), ('entry__isnull', True), models.Q(('uncredited_reason', ''), _negated=True)), _connector='OR'), name='sessions_segment_is_credited_or_says_why_not'),
+            model_name="segment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("amount_wei__gt", 0), ("entry__isnull", False), ("uncredited_reason", "")),
+                    models.Q(
+                        ("amount_wei", 0),
+                        ("entry__isnull", True),
+                        models.Q(("uncredited_reason", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="sessions_segment_is_credited_or_says_why_not",
+            ),
         ),
     ]

@@ -19,8 +19,11 @@ class ActivityLease(models.Model):
     Leases of live sessions are not rows here: readers see them derived from the session itself.
     """
 
-    lease_id = models.CharField("lease id", max_length=255, unique=True)
-    orchestrator = models.ForeignKey(Orchestrator, on_delete=models.PROTECT, related_name="activity_leases")
+    # Compared byte by byte whatever the database's locale, because lists order rows and sessions together.
+    lease_id = models.CharField("lease id", max_length=255, unique=True, db_collation="C")
+    orchestrator = models.ForeignKey(
+        Orchestrator, on_delete=models.PROTECT, related_name="activity_leases", db_index=False
+    )
     upstream_addr = models.CharField("upstream address", max_length=255)
     kind = models.CharField(max_length=32)
     metadata = models.JSONField(default=dict, blank=True)
@@ -34,9 +37,17 @@ class ActivityLease(models.Model):
 
     class Meta:
         ordering = ["-last_seen_at", "-id"]
+        permissions = [("revoke_lease", "Can revoke activity leases")]
         indexes = [
+            # The list, last seen first; and the same for one orchestrator.
             models.Index(fields=["-last_seen_at", "-lease_id"], name="sessions_lease_last_seen"),
-            models.Index(fields=["orchestrator", "expires_at"], name="sessions_lease_of_orchestrator"),
+            models.Index(
+                fields=["orchestrator", "-last_seen_at", "-lease_id"], name="sessions_lease_of_orchestrator"
+            ),
+            # What is live: the few rows at the end of this one.
+            models.Index(
+                fields=["expires_at"], condition=models.Q(revoked_at=None), name="sessions_lease_live"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -45,7 +45,8 @@ class StreamSession(models.Model):
     listed by it from an index, and the few open ones are sorted as they are.
     """
 
-    session_id = models.CharField("session id", max_length=128)
+    # Compared byte by byte, like the lease ids that it appears under.
+    session_id = models.CharField("session id", max_length=128, db_collation="C")
     generation = models.PositiveIntegerField(default=1)
     is_newest = models.BooleanField(default=True)
     orchestrator = models.ForeignKey(
@@ -115,11 +116,16 @@ class StreamSession(models.Model):
             # What is live: the reaper, the activity of orchestrators, active lists. Small, and untouched
             # by heartbeats.
             models.Index(fields=["orchestrator"], condition=Q(ended_at=None), name="sessions_open"),
-            # Ended sessions as leases, last seen first.
+            # Ended sessions as leases, last seen first; and the same for one orchestrator.
             models.Index(
                 fields=["-ended_seen_at", "-session_id"],
                 condition=Q(is_newest=True, ended_seen_at__isnull=False, orchestrator__isnull=False),
                 name="sessions_ended_last_seen",
+            ),
+            models.Index(
+                fields=["orchestrator", "-ended_seen_at", "-session_id"],
+                condition=Q(is_newest=True, ended_seen_at__isnull=False, orchestrator__isnull=False),
+                name="sessions_ended_of_orchestrator",
             ),
             # Attribution by "the session last seen from this address".
             models.Index(fields=["upstream_addr", "-started_at"], name="sessions_upstream_addr"),
