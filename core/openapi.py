@@ -56,21 +56,24 @@ def operation(
 
 
 def _by_status(refusals: Iterable[type[DomainError]]) -> dict[int, OpenApiResponse]:
-    texts: dict[int, list[str]] = {}
+    by_status: dict[int, list[type[DomainError]]] = {}
     for refusal in refusals:
-        texts.setdefault(refusal.status, []).append(refusal.detail)
+        by_status.setdefault(refusal.status, []).append(refusal)
     return {
         status: OpenApiResponse(
             Refusal,
-            description="; ".join(f"`{detail}`" for detail in details),
-            examples=[OpenApiExample(detail, value={"detail": detail}) for detail in details],
+            description="; ".join(f"`{one.detail}`" for one in alike),
+            examples=[OpenApiExample(one.code, value={"detail": one.detail}) for one in alike],
         )
-        for status, details in texts.items()
+        for status, alike in by_status.items()
     }
 
 
 class Schema(AutoSchema):
     """Adds to each operation the refusals that come from its access class and its input."""
+
+    def map_parsers(self) -> list[str]:
+        return ["application/json"]
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         described: dict[str, Any] | None = super().get_operation(*args, **kwargs)

@@ -15,10 +15,11 @@ RECENT_CONTACT_SECONDS = 300
 class LastSession:
     """The open session that an orchestrator was last heard through.
 
-    `upstream_addr` is None when the address tells nothing about this orchestrator, because it is another
-    one's `host_public_ip`.
+    `heard_at` is when its last event reached us, `seen_at` when that event happened. `upstream_addr` is None
+    when the address tells nothing about this orchestrator, because it is another one's `host_public_ip`.
     """
 
+    heard_at: datetime
     seen_at: datetime
     upstream_addr: str | None
     edge_id: str | None
@@ -45,8 +46,8 @@ def with_last_session(orchestrator: Orchestrator, activity: Activity) -> Orchest
     last = activity.last_session
     if last is None:
         return orchestrator
-    if last.seen_at > orchestrator.last_seen:
-        orchestrator.last_seen = last.seen_at
+    if last.heard_at > orchestrator.last_seen:
+        orchestrator.last_seen = last.heard_at
         orchestrator.last_contact_source = "session"
         orchestrator.last_seen_ip = last.upstream_addr or orchestrator.last_seen_ip
     if orchestrator.last_session_seen_at is None or last.seen_at > orchestrator.last_session_seen_at:
