@@ -60,17 +60,26 @@ class Child:
             sys.stdout.buffer.flush()
         return bool(output)
 
+    def ask_to_stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
+    def clear(self) -> int:
+        """Kill what is left of it and of its own children; returns its exit code."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        processes.sweep(self.process)
+        code = self.process.returncode
+        self.process.stdout.close()
+        self.process = None
+        return code
+
     def bury(self) -> str:
         """Clean up after its end and plan the next start. Returns a sentence to report.
 
         :raises LauncherError: it failed too often, too soon.
         """
-        assert self.process is not None
-        assert self.process.stdout is not None
-        code, lived = self.process.returncode, time.monotonic() - self._started_at
-        processes.sweep(self.process)
-        self.process.stdout.close()
-        self.process = None
+        lived, code = time.monotonic() - self._started_at, self.clear()
         if code == 0 and self.service.may_finish:
             return f"{self.service.name} has finished."
         self._failures = self._failures + 1 if lived < _QUICK else 1
@@ -81,9 +90,7 @@ class Child:
             )
         pause = min(2.0 ** (self._failures - 1), _LONGEST_PAUSE)
         self._due_at = time.monotonic() + pause
-        return (
-            f"{self.service.name} ended unexpectedly ({_ending(code)}); starting it again in {pause:.0f} s."
-        )
+        return f"{self.service.name} ended ({_ending(code)}). It starts again in {pause:.0f} s."
 
 
 def _ending(code: int) -> str:

@@ -1,5 +1,6 @@
 """What the launcher itself reads: the environment first, then `.env`, then defaults for one machine."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +39,14 @@ def load(variables: Mapping[str, str], project: Path, *, subdirectory: str = "")
     """
     data = (project / (variables.get("PAYMENTS_DATA_DIR", "").strip() or "data") / subdirectory).resolve()
     host, port = _listener(variables)
+    # A person reads the log on a terminal, a machine anywhere else.
+    log = {"PAYMENTS_LOG_JSON": "false"} if sys.stdout.isatty() else {}
     exports = {
         "PAYMENTS_LEDGER_JOURNAL_PATH": str(data / "audit" / "ledger-events.log"),
         "PAYMENTS_AUDIT_LOG_PATH": str(data / "audit" / "registry.log"),
     }
     # An export that is set to blank is switched off, so only unset ones get their place here.
-    complete = {**exports, **variables, "PAYMENTS_DATA_DIR": str(data)}
+    complete = {**log, **exports, **variables, "PAYMENTS_DATA_DIR": str(data)}
     workers = _number(variables, "PAYMENTS_WEB_WORKERS", 2, 64)
     return Configuration(complete, data, host, port, workers)
 

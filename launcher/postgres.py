@@ -67,8 +67,9 @@ def start(home: Path, *, fsync: bool = True) -> Postgres:
     port = ports.kept(home / "port")
     settings = {**_SETTINGS, **({} if fsync else _CARELESS), "port": str(port)}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    process = _launch(cluster, account, account.command(binaries / "postgres", "-D", cluster, *options))
-    return Postgres(process, f"postgresql://{_USER}:{_password(home)}@127.0.0.1:{port}/postgres")
+    url = f"postgresql://{_USER}:{_password(home)}@127.0.0.1:{port}/postgres"
+    command = account.command(binaries / "postgres", "-D", cluster, *options)
+    return Postgres(_launch(cluster, account, command), url)
 
 
 def _binaries() -> Path:

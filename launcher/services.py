@@ -50,7 +50,9 @@ def manage(*arguments: str) -> tuple[str, ...]:
 
 
 def _celery(program: str) -> tuple[str, ...]:
+    # Root is a fair choice for a container or a trial, and our tasks are JSON: nothing in them can run code.
+    calm = "ignore:You're running the worker with superuser privileges"
     return (
-        *(sys.executable, "-m", "celery", "--app", "config.celery", "--quiet"),
+        *(sys.executable, "-W", calm, "-m", "celery", "--app", "config.celery", "--quiet"),
         *(program, "--loglevel", "info"),
     )

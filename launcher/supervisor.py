@@ -70,16 +70,15 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Ask all at once, pass on what they say while they end, and kill what has not ended in time."""
-        running = [child.process for child in self._children if child.process is not None]
-        for process in running:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+        running = [child for child in self._children if child.process is not None]
+        for child in running:
+            child.ask_to_stop()
         deadline = time.monotonic() + _PATIENCE
-        while any(process.poll() is None for process in running) and time.monotonic() < deadline:
+        while not all(child.has_ended for child in running) and time.monotonic() < deadline:
             self._pass_on(0.1)
-        for process in running:
-            processes.sweep(process)
         self._outputs.close()
+        for child in running:
+            child.clear()
 
 
 def stop_on_signals() -> None:
