@@ -46,7 +46,7 @@ API_ROOT_PATH = env.text("PAYMENTS_API_ROOT_PATH").strip("/")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 3 * 1024 * 1024
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # Its default would replace our staff site by its own.
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "config.apps.StaffAdminConfig",

@@ -88,6 +88,10 @@ class Entry(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "entries"
+        permissions = [
+            ("reverse_entry", "Can reverse entries"),
+            ("export_ledger", "Can take the books away as CSV"),
+        ]
         indexes = [
             # The journal of one orchestrator, newest first.
             models.Index(fields=["orchestrator", "-id"], name="billing_entry_of_orchestrator"),

@@ -78,6 +78,10 @@ class Orchestrator(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        permissions = [
+            ("denylist_orchestrator", "Can put orchestrators on the denylist and take them off"),
+            ("adjust_balance", "Can adjust what orchestrators are owed"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 Lower("address"), name="billing_orchestrator_address_is_unique_in_any_case"
@@ -128,6 +132,10 @@ class OrchestratorToken(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name = "token"
+        permissions = [
+            ("mint_token", "Can mint tokens of orchestrators"),
+            ("revoke_token", "Can revoke tokens of orchestrators"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(token_hash__regex=r"^sha256:[0-9a-f]{64}$"),

@@ -52,3 +52,6 @@ class ActivityLease(models.Model):
 
     def __str__(self) -> str:
         return self.lease_id
+
+    def is_live(self, *, now: datetime) -> bool:
+        return self.revoked_at is None and self.expires_at > now

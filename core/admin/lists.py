@@ -1,0 +1,29 @@
+"""Filters of the staff lists."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import TextFilter
+
+
+class ExactFilter(TextFilter):  # type: ignore[misc]
+    """A filter that takes the whole value of a text column."""
+
+    field: str
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        # PostgreSQL text cannot hold U+0000, so nothing can match it.
+        if value and "\x00" in value:
+            return queryset.none()
+        return queryset.filter(**{self.field: value.strip()}) if value and value.strip() else queryset
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """A filter of a few named conditions."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        yield from super().choices(changelist)
