@@ -14,6 +14,7 @@ from django.db.models import Q
 from billing.models import Orchestrator
 from core.db import transaction_required, update_many
 from core.net import normalise_ip
+from sessions_app.models import StreamSession
 
 REFRESH_AFTER = timedelta(seconds=5)
 """A time that is all that changed may lag this much, so that busy hosts are not written at every event."""
@@ -33,28 +34,34 @@ LEARNED = (
     "last_session_edge_id",
 )
 
-# The session most recently seen from an address. Sessions are indexed by when they started, because a
-# heartbeat must not touch an index; the one seen last is among the last that started.
+# The session most recently seen from an address, among those that the events at hand leave alone. Sessions
+# are indexed by when they started, because a heartbeat must not touch an index; the one seen last is among
+# the last that started.
 LAST_SEEN_FROM = """
-SELECT host(wanted.address), latest.orchestrator_id
+SELECT host(wanted.address), latest.last_seen_at, latest.orchestrator_id
 FROM unnest(%s::inet[]) AS wanted (address), LATERAL (
-    SELECT orchestrator_id FROM (
-        SELECT orchestrator_id, last_seen_at FROM sessions_app_streamsession
-        WHERE upstream_addr = wanted.address AND orchestrator_id IS NOT NULL
+    SELECT orchestrator_id, last_seen_at FROM (
+        SELECT id, orchestrator_id, last_seen_at FROM sessions_app_streamsession
+        WHERE upstream_addr = wanted.address AND orchestrator_id IS NOT NULL AND NOT id = ANY(%s::bigint[])
         ORDER BY started_at DESC LIMIT 50
-    ) AS recent ORDER BY last_seen_at DESC LIMIT 1
+    ) AS recent ORDER BY last_seen_at DESC, id DESC LIMIT 1
 ) AS latest
 """
 
 
 @dataclass(slots=True)
 class Directory:
-    """The orchestrators that matter to some events, as they are known while the events are applied."""
+    """The orchestrators that matter to some events, as they are known while the events are applied.
+
+    `sessions` are those that the events concern, which whoever applies them keeps up to date;
+    `last_seen_from` says when, and with whom, the latest of all others was seen from an address.
+    """
 
     by_pk: dict[int, Orchestrator] = field(default_factory=dict)
     by_id: dict[str, Orchestrator] = field(default_factory=dict)
     by_address: dict[tuple[str, str], set[int]] = field(default_factory=dict)
-    last_seen_from: dict[str, int] = field(default_factory=dict)
+    sessions: list[StreamSession] = field(default_factory=list)
+    last_seen_from: dict[str, tuple[datetime, int]] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
 
     def add_all(self, orchestrators: Iterable[Orchestrator]) -> None:
@@ -70,7 +77,7 @@ class Directory:
     def resolve(self, orchestrator_id: str | None, address: str) -> Orchestrator | None:
         """The first hit: the event's own id, the address cascade, the last session from the address."""
         named = self.by_id.get(orchestrator_id) if orchestrator_id else None
-        return named or self._by_cascade(address)
+        return named or self._by_address(address) or self._by_session(address)
 
     def address_of(self, orchestrator_id: str | None) -> str | None:
         """Where a registered orchestrator is, for an event that does not say."""
@@ -79,11 +86,17 @@ class Directory:
             return None
         return next((_ip(named, source) for source in OWN_ADDRESSES if _ip(named, source)), None)
 
-    def moves(self, orchestrator_id: str | None, address: str | None) -> bool:
-        """Whether an event from there takes an orchestrator away from an address learned before."""
+    def may_move(self, orchestrator_id: str | None, address: str | None) -> bool:
+        """Whether an event from there can take a host away from an address learned before.
+
+        What stored sessions say is not asked: a host that only they know counts as moving.
+        """
+        named = self.by_id.get(orchestrator_id) if orchestrator_id else None
         address = address or self.address_of(orchestrator_id)
-        host = self.resolve(orchestrator_id, address) if address else None
-        return host is not None and any(_ip(host, source) not in (None, address) for source in LEARNED_FROM)
+        if address is None:
+            return False
+        host = named or self._by_address(address)
+        return host is None or any(_ip(host, source) not in (None, address) for source in LEARNED_FROM)
 
     def learn(
         self, orchestrator: Orchestrator, address: str, *, edge_id: str | None, at: datetime, now: datetime
@@ -104,11 +117,23 @@ class Directory:
             orchestrator.last_session_seen_at = max(at, seen_before or at)
             self.changed.add(orchestrator.pk)
 
-    def _by_cascade(self, address: str) -> Orchestrator | None:
+    def _by_address(self, address: str) -> Orchestrator | None:
         for source in SOURCES:
             if found := self.by_address.get((source, address)):
                 return self.by_pk[min(found)]
-        return self.by_pk.get(self.last_seen_from.get(address, 0))
+        return None
+
+    def _by_session(self, address: str) -> Orchestrator | None:
+        """Whose session was most recently seen from there."""
+        seen = [
+            (session.last_seen_at, session.orchestrator_id)
+            for session in self.sessions
+            if session.orchestrator_id and normalise_ip(session.upstream_addr) == address
+        ]
+        if address in self.last_seen_from:
+            seen.insert(0, self.last_seen_from[address])
+        # Of several seen at the same moment the one that began last: it stands last.
+        return self.by_pk[max(reversed(seen), key=lambda one: one[0])[1]] if seen else None
 
     def _move(self, orchestrator: Orchestrator, source: str, address: str) -> None:
         if former := _ip(orchestrator, source):
@@ -117,29 +142,34 @@ class Directory:
         self.by_address.setdefault((source, address), set()).add(orchestrator.pk)
 
 
-def load(*, pks: Collection[int], places: Collection[tuple[str | None, str | None]]) -> Directory:
-    """Fetch every orchestrator that these attributions and events can mean: at most four queries.
+def load(
+    *, sessions: Iterable[StreamSession], places: Collection[tuple[str | None, str | None]]
+) -> Directory:
+    """Fetch every orchestrator that these sessions and events can mean: at most four queries.
 
+    :param sessions: the sessions that the events concern, locked.
     :param places: the orchestrator id and the upstream address that each event gives.
     """
     orchestrator_ids = {orchestrator_id for orchestrator_id, _ in places if orchestrator_id}
     addresses = {address for _, address in places if address}
-    wanted = Q(pk__in=pks) | Q(orchestrator_id__in=orchestrator_ids)
+    directory = Directory(sessions=sorted(sessions, key=lambda session: session.pk))
+    attributed = {session.orchestrator_id for session in directory.sessions if session.orchestrator_id}
+    wanted = Q(pk__in=attributed) | Q(orchestrator_id__in=orchestrator_ids)
     for source in SOURCES:
         wanted |= Q(**{f"{source}__in": addresses})
-    directory = Directory()
     directory.add_all(Orchestrator.objects.filter(wanted))
     unsaid = {directory.address_of(orchestrator_id) for orchestrator_id, address in places if not address}
     if owned := unsaid - addresses - {None}:
         directory.add_all(Orchestrator.objects.filter(host_public_ip__in=owned))
     # A host that moves leaves an address behind which later events may still name.
-    moving = any(directory.moves(*place) for place in places)
-    unknown = [address for address in addresses if moving or directory.resolve(None, address) is None]
-    if unknown:
+    if any(directory.may_move(*place) for place in places):
         with connection.cursor() as cursor:
-            cursor.execute(LAST_SEEN_FROM, [unknown])
-            directory.last_seen_from = {str(normalise_ip(address)): pk for address, pk in cursor.fetchall()}
-        missing = set(directory.last_seen_from.values()) - directory.by_pk.keys()
+            apart = [session.pk for session in directory.sessions]
+            cursor.execute(LAST_SEEN_FROM, [list(addresses), apart])
+            directory.last_seen_from = {
+                str(normalise_ip(address)): (seen_at, pk) for address, seen_at, pk in cursor.fetchall()
+            }
+        missing = {pk for _, pk in directory.last_seen_from.values()} - directory.by_pk.keys()
         directory.add_all(Orchestrator.objects.filter(pk__in=missing) if missing else ())
     return directory
 

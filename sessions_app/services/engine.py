@@ -105,7 +105,7 @@ def apply(
         sessions=sessions,
         answers=_stored_answers(events),
         directory=attribution.load(
-            pks={session.orchestrator_id for session in sessions.values() if session.orchestrator_id},
+            sessions=sessions.values(),
             places={(event.orchestrator_id, event.upstream_addr) for event in events},
         ),
     )
@@ -118,8 +118,7 @@ def apply(
 def time_out(sessions: Iterable[StreamSession], *, now: datetime, awake: Mapping[int, bool]) -> None:
     """End locked, open sessions where they were last heard of, and credit what they served."""
     locked = {session.session_id: session for session in sessions}
-    pks = {session.orchestrator_id for session in locked.values() if session.orchestrator_id}
-    directory = attribution.load(pks=pks, places=())
+    directory = attribution.load(sessions=locked.values(), places=())
     work = _Work(now, None, awake, rules(), locked, {}, directory)
     for session in locked.values():
         work.time_out(session)
@@ -221,6 +220,7 @@ class _Work:
             generations[life.generation] = session
             self.sessions[event.session_id] = session
             self.born.append(session)
+            self.directory.sessions.append(session)
             if before is not None:
                 self._retire(before, outcome.timed_out)
         assert session is not None
