@@ -4,7 +4,7 @@ What staff read at `/api/ledger/events`, and what is exported to the journal fil
 orchestrator is what it is owed plus what is in flight to it, so moving value between the two writes no line.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +76,9 @@ def journalled() -> QuerySet[Entry]:
     )
 
 
-def lines(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def lines(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     """The journal lines of `journalled` entries, in the order given, keys in the contract's order."""
+    entries = list(entries)
     by_entry = effects(entries)
     return [_line(entry, by_entry[entry.pk]) for entry in entries]
 

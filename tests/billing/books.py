@@ -55,7 +55,8 @@ def commit(*postings: Posting) -> list[Entry]:
 
 
 def balance(address: str, asset: Asset = Asset.ETH) -> int | None:
-    return Account.objects.get(address=address, asset=asset).balance
+    stored: int | None = Account.objects.get(address=address, asset=asset).balance
+    return stored
 
 
 def owed(orchestrator: Orchestrator) -> int | None:

@@ -11,14 +11,14 @@ from tests.billing.books import COMPUTE, NOON, adjustment, commit, host, segment
 pytestmark = pytest.mark.django_db
 
 
-def sql(statement: str, *parameters: object) -> None:
+def sql(statement: str, *parameters: int | str | None) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         # Deferred foreign keys speak now, not when the test ends.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(statement, parameters)
 
 
-def refused(statement: str, *parameters: object, by: str) -> None:
+def refused(statement: str, *parameters: int | str | None, by: str) -> None:
     with pytest.raises(DatabaseError) as refusal:
         sql(statement, *parameters)
     cause = refusal.value.__cause__

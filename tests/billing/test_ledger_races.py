@@ -54,11 +54,10 @@ def test_concurrent_credits_of_one_account_always_sum_exactly() -> None:
     assert at_once(*(partial(work, worker) for worker in range(8))) == [None] * 8
 
     assert owed(orchestrator) == 20 * sum(range(1, 9))
-    chain = Leg.objects.filter(account__kept=True).order_by("id").values_list("amount", "balance_after")
     running = 0
-    for amount, after in chain:
-        running += amount
-        assert after == running
+    for leg in Leg.objects.filter(account__kept=True).order_by("id"):
+        running += leg.amount
+        assert leg.balance_after == running
 
 
 def _withdrawal(orchestrator_pk: int, wei: int, key: str) -> Posting:
