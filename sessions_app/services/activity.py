@@ -38,7 +38,7 @@ def _open_sessions(pks: list[int], *, now: datetime) -> Mapping[int, tuple[int, 
         .filter(orchestrator__in=pks)
         .order_by()
         .values_list("orchestrator")
-        .annotate(Count("pk", filter=seen), Count("pk", filter=leased))
+        .annotate(active=Count("pk", filter=seen), leases=Count("pk", filter=leased))
     )
     return {pk: (active, leases) for pk, active, leases in rows}
 
