@@ -90,7 +90,7 @@ def _call(client: httpx.Client, rpc_url: str, contract: str, data: str) -> str:
     }
     try:
         response = client.post(rpc_url, json=request).raise_for_status().json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as problem:
         raise ChainUnreadable(str(problem) or type(problem).__name__) from problem
     return _address(response)
 
