@@ -110,6 +110,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True  # A checkout serves its assets before anyone ran collectstatic.
 
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
