@@ -1,5 +1,6 @@
 """What a first run needs: a `.env` with secrets of this machine's own."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from launcher import dotenv, files
 from launcher.messages import step
 
+# Without these the server does not start, or nobody can log in. Anything else may be unset on purpose.
+_REQUIRED = ("DJANGO_SECRET_KEY", "DJANGO_SUPERUSER_PASSWORD")
 _TEMPLATE = """\
 # Made by the first run, for this machine only. Keep it private and out of version control.
 # A variable that is set in the environment wins over this file; .env.example explains every one.
@@ -35,14 +38,24 @@ def variables(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, str
     if created:
         step(f"Creating {path.name} with random secrets.")
         files.write_private(path, _TEMPLATE.format_map(_defaults()))
-    elif "DJANGO_SECRET_KEY" not in {**dotenv.read(path), **environment}:
-        # Somebody's own file: add only what the server cannot start without.
-        step(f"Adding a random DJANGO_SECRET_KEY to {path.name}.")
-        text = path.read_text(encoding="utf-8")
-        files.write_private(
-            path, f"{text.rstrip()}\nDJANGO_SECRET_KEY={secrets.token_urlsafe(48)}\n".lstrip()
-        )
-    return {**dotenv.read(path), **environment}, created
+    wanting = [name for name in _REQUIRED if not environment.get(name, "").strip()]
+    kept = dotenv.read(path)
+    missing = [name for name in wanting if not kept.get(name, "")]
+    if missing:
+        step(f"Adding to {path.name}, with random values: {', '.join(missing)}.")
+        files.write_private(path, _completed(path.read_text(encoding="utf-8"), missing))
+        kept = dotenv.read(path)
+    return {**kept, **environment, **{name: kept[name] for name in wanting}}, created
+
+
+def _completed(text: str, missing: list[str]) -> str:
+    """Somebody's own file, with values for blank or absent names, and otherwise as it was."""
+    for name in missing:
+        line = f"{name}={_defaults()[name]}"
+        text, found = re.subn(rf"^[ \t]*(?:export[ \t]+)?{name}[ \t]*=.*$", line, text, flags=re.MULTILINE)
+        if not found:
+            text = f"{text.rstrip()}\n{line}\n".lstrip()
+    return text
 
 
 def _defaults() -> dict[str, str]:

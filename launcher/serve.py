@@ -1,6 +1,7 @@
 """`make run` and `make demo`: from nothing to a server that answers, and back to nothing on a signal."""
 
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -10,11 +11,19 @@ from launcher import assets, configuration, first_run, ports, processes, servers
 from launcher.configuration import Configuration
 from launcher.environment import PROJECT
 from launcher.messages import LauncherError, say, step
-from launcher.services import Service, manage
+from launcher.services import Service
 from launcher.supervisor import Supervisor
 
 # What a demo never shares with real books: it has servers and exports of its own.
 _REAL = frozenset({"DATABASE_URL", "REDIS_URL", "PAYMENTS_LEDGER_JOURNAL_PATH", "PAYMENTS_AUDIT_LOG_PATH"})
+_DEMO = {
+    "PAYMENTS_SESSION_CREDIT_ETH_PER_MINUTE": "0.0006",
+    # Marks the books as ones that may be filled with inventions.
+    "PAYMENTS_TEST_RUN_ID": "demo",
+    # All hosts register from one address, at once.
+    "PAYMENTS_REGISTRATION_PER_MINUTE": "1000",
+    "PAYMENTS_REGISTRATION_BURST": "1000",
+}
 _DEMO_OPTIONS = ("SPEED", "ORCHESTRATORS")
 
 
@@ -28,7 +37,7 @@ def demo(options: Sequence[str]) -> int:
     """The same server on invented books, fed by the simulator."""
     variables, first_time = first_run.variables(PROJECT / ".env", os.environ)
     given = {name: value for name, value in variables.items() if name not in _REAL}
-    invented = {"PAYMENTS_SESSION_CREDIT_ETH_PER_MINUTE": "0.0006", **given}
+    invented = {**_DEMO, **given}
     setup = configuration.load(invented, PROJECT, subdirectory="demo")
     wishes = [f"--{name.lower()}={variables[name]}" for name in _DEMO_OPTIONS if setup.has(name)]
     return _serve(setup, services.simulator(setup.address, *wishes, *options), first_time=first_time)
@@ -63,13 +72,8 @@ def _require_port(setup: Configuration, *, patience: float) -> None:
 def _prepare(variables: Mapping[str, str]) -> None:
     """Bring database and files to where this version of the code wants them."""
     step("Bringing the database up to date.")
-    steps = {
-        "migrated": manage("migrate", "--noinput", "--verbosity", "0"),
-        "given a first staff account": manage("ensure_admin"),
-    }
-    for done, command in steps.items():
-        if processes.run(command, env=variables, cwd=PROJECT) != 0:
-            raise LauncherError(f"The database could not be {done}; the lines above say why.")
+    if processes.run((sys.executable, "-m", "launcher.preparation"), env=variables, cwd=PROJECT) != 0:
+        raise LauncherError("The database could not be brought up to date; the lines above say why.")
     assets.collect(variables)
 
 

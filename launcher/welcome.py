@@ -10,7 +10,7 @@ def text(configuration: Configuration, *, first_time: bool, seconds: float) -> s
 
   Admin     {configuration.address}/admin/
   Login     {_login(configuration, first_time=first_time)}
-  API docs  {configuration.address}/api/docs
+  API docs  {configuration.address}/api/docs (for staff who are logged in)
   Data      {configuration.data}
   Stop      Ctrl-C
 {_first_event(configuration)}"""

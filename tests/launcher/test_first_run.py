@@ -41,16 +41,25 @@ def test_a_secret_of_the_environment_is_never_copied_into_the_file(tmp_path: Pat
 
 
 def test_a_file_of_ones_own_gets_only_what_the_server_cannot_start_without(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("# mine\nDATABASE_URL=postgres://db/x")
+    (tmp_path / ".env").write_text("# mine\nDJANGO_SECRET_KEY=\nDATABASE_URL=postgres://db/x")
 
     variables, created = first_run.variables(tmp_path / ".env", {})
 
     assert not created
     assert variables["DJANGO_SECRET_KEY"]
     assert "PAYMENTS_API_ADMIN_TOKEN" not in variables
-    assert (
-        (tmp_path / ".env").read_text().startswith("# mine\nDATABASE_URL=postgres://db/x\nDJANGO_SECRET_KEY=")
+    assert (tmp_path / ".env").read_text() == (
+        f"# mine\nDJANGO_SECRET_KEY={variables['DJANGO_SECRET_KEY']}\nDATABASE_URL=postgres://db/x\n"
+        f"DJANGO_SUPERUSER_PASSWORD={variables['DJANGO_SUPERUSER_PASSWORD']}\n"
     )
+
+
+def test_a_blank_secret_in_the_environment_does_not_replace_the_one_in_the_file(tmp_path: Path) -> None:
+    first, _ = first_run.variables(tmp_path / ".env", {})
+
+    second, _ = first_run.variables(tmp_path / ".env", {"DJANGO_SECRET_KEY": ""})
+
+    assert second == first
 
 
 def test_comments_quotes_and_exports_are_understood(tmp_path: Path) -> None:

@@ -184,5 +184,5 @@ def hosts_known_to(running: Launched, port: int) -> list[str]:
     answer = httpx.get(
         f"http://127.0.0.1:{port}/api/orchestrators", headers={"X-Admin-Token": token[1]}
     ).json()
-    assert "orchestrators" in answer, answer
+    assert "orchestrators" in answer, running.said[-6000:]
     return [host["orchestrator_id"] for host in answer["orchestrators"]]
