@@ -27,6 +27,10 @@ class StreamSessionQuerySet(models.QuerySet["StreamSession"]):
     def open(self) -> Self:
         return self.filter(ended_at=None)
 
+    def leased(self) -> Self:
+        """Seen as activity leases: attributed, in their newest generation."""
+        return self.newest().filter(orchestrator__isnull=False)
+
     def active(self, *, now: datetime, idle: timedelta) -> Self:
         """Open and heard of within the idle timeout."""
         return self.newest().open().filter(last_seen_at__gte=now - idle)
