@@ -17,7 +17,7 @@ from core.money import eth_from_wei
 from core.timestamps import offset
 
 # One look into the index on (account, entry) for each entry and account, however old the entry is: at a
-# million legs a page of 200 takes about 2 ms (measured; ADR 1). An account changes only under its lock,
+# million legs the 400 looks of a page of 200 take 2 ms (ADR 1). An account changes only under its lock,
 # so its legs are in the order of their entries, and the newest leg up to an entry holds the balance as
 # of that entry.
 BALANCES = """

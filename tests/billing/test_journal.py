@@ -204,9 +204,10 @@ def test_a_long_page_costs_as_many_queries_as_a_short_one() -> None:
     hosts = [host(f"orch-{number}", number) for number in range(20)]
     commit(*(segment(hosts[number % 20], 1, f"s:{number}") for number in range(220)))
 
-    def cost(limit: int) -> int:
+    def cost(**query: Any) -> int:
         with CaptureQueriesContext(connection) as queries:
-            assert len(events(limit=limit)) == limit
+            assert len(events(**query)) == query["limit"]
         return len(queries)
 
-    assert cost(1) == cost(200) == 2
+    assert cost(limit=1) == cost(limit=200) == 2
+    assert cost(limit=1, orchestrator_id="orch-7") == cost(limit=11, orchestrator_id="orch-7") == 3
