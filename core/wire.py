@@ -154,7 +154,7 @@ def _parse_wei(value: Any) -> int:
     if not amount.is_finite():
         _refuse_amount("finite_number")
     # Checked by magnitude first: 1e999999999 must not be written out to be found too large.
-    if amount.adjusted() > 60:
+    if amount and amount.adjusted() > 60:
         _refuse_amount("less_than_equal" if amount > 0 else "greater_than_equal", **_bounds(amount))
     try:
         wei = wei_from_eth(amount)

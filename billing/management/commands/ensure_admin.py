@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 
 class Command(BaseCommand):
@@ -23,7 +23,8 @@ class Command(BaseCommand):
                 "Set DJANGO_SUPERUSER_PASSWORD, so that the first staff account can be created."
             )
         try:
-            users.create_superuser(username=username, password=password)
+            with transaction.atomic(durable=True):
+                users.create_superuser(username=username, password=password)
         except IntegrityError:
             # Either another machine that starts on the same database was faster, or the name is taken.
             if users.filter(username=username, is_superuser=True).exists():
