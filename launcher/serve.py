@@ -20,9 +20,8 @@ _DEMO = {
     "PAYMENTS_SESSION_CREDIT_ETH_PER_MINUTE": "0.0006",
     # Marks the books as ones that may be filled with inventions.
     "PAYMENTS_TEST_RUN_ID": "demo",
-    # All hosts register from one address, at once.
-    "PAYMENTS_REGISTRATION_PER_MINUTE": "1000",
-    "PAYMENTS_REGISTRATION_BURST": "1000",
+    # The simulator plays the front proxy, so that each of its hosts calls from an address of its own.
+    "PAYMENTS_TRUSTED_PROXY_CIDRS": "127.0.0.1/32 ::1/128",
 }
 _DEMO_OPTIONS = ("SPEED", "ORCHESTRATORS")
 
@@ -37,8 +36,8 @@ def demo(options: Sequence[str]) -> int:
     """The same server on invented books, fed by the simulator."""
     variables, first_time = first_run.variables(PROJECT / ".env", os.environ)
     given = {name: value for name, value in variables.items() if name not in _REAL}
-    invented = {**_DEMO, **given}
-    setup = configuration.load(invented, PROJECT, subdirectory="demo")
+    wanted = {name: value for name, value in _DEMO.items() if not given.get(name, "").strip()}
+    setup = configuration.load({**given, **wanted}, PROJECT, subdirectory="demo")
     wishes = [f"--{name.lower()}={variables[name]}" for name in _DEMO_OPTIONS if setup.has(name)]
     return _serve(setup, services.simulator(setup.address, *wishes, *options), first_time=first_time)
 
