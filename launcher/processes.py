@@ -82,16 +82,14 @@ def end_leftover(pid: int, sign: signal.Signals, *, name: str) -> None:
 
 def command_of(pid: int) -> str | None:
     """The command line of a running process; None when there is none."""
-    if sys.platform == "linux":
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return None
-        return words.replace(b"\0", b" ").decode(errors="replace").strip() or None
-    listing = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return listing.stdout.strip() or None
+    if sys.platform != "linux":
+        command = ["ps", "-o", "command=", "-p", str(pid)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return words.replace(b"\0", b" ").decode(errors="replace").strip() or None
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, pause: float = 0.02) -> bool:

@@ -29,13 +29,16 @@ def web(*, host: str, port: int, workers: int = 2, threads: int = 4) -> Service:
     )
 
 
-def worker(*, concurrency: int = 2) -> Service:
-    return Service("worker", (*_celery("worker"), "--concurrency", str(concurrency), "--without-mingle"))
+def worker(*, concurrency: int = 2, log_level: str = "warning") -> Service:
+    """Runs tasks. Tasks log what they do; that each was received and done, every few seconds, is noise."""
+    options = ("--loglevel", log_level, "--concurrency", str(concurrency), "--without-mingle")
+    return Service("worker", (*_celery("worker"), *options))
 
 
 def beat(data: Path) -> Service:
     """The clock of scheduled tasks. Its file only remembers when each last ran."""
-    return Service("beat", (*_celery("beat"), "--schedule", str(data / "beat-schedule"), "--pidfile="))
+    options = ("--loglevel", "warning", "--schedule", str(data / "beat-schedule"), "--pidfile=")
+    return Service("beat", (*_celery("beat"), *options))
 
 
 def simulator(address: str, *options: str) -> Service:
@@ -54,5 +57,5 @@ def _celery(program: str) -> tuple[str, ...]:
     calm = "ignore:You're running the worker with superuser privileges"
     return (
         *(sys.executable, "-W", calm, "-m", "celery", "--app", "config.celery", "--quiet"),
-        *(program, "--loglevel", "info"),
+        program,
     )

@@ -52,7 +52,7 @@ def running_server(
 @contextmanager
 def running_worker(env: Mapping[str, str] | None = None, concurrency: int = 1) -> Iterator[Running]:
     """A Celery worker on the broker of this test process."""
-    with _running(services.worker(concurrency=concurrency), env or {}) as worker:
+    with _running(services.worker(concurrency=concurrency, log_level="info"), env or {}) as worker:
         started = processes.wait_until(
             lambda: worker.process.poll() is not None or " ready." in worker.log.read_text(),
             seconds=60,
