@@ -26,7 +26,9 @@ class Place:
 
 def owed(orchestrator_pk: int) -> Place:
     """What we owe an orchestrator. May go below zero, but only by the kinds that `ledger` allows to."""
-    return Place(f"orchestrator:{orchestrator_pk}:owed", Asset.ETH, kept=True, orchestrator_id=orchestrator_pk)
+    return Place(
+        f"orchestrator:{orchestrator_pk}:owed", Asset.ETH, kept=True, orchestrator_id=orchestrator_pk
+    )
 
 
 def in_flight(orchestrator_pk: int) -> Place:
