@@ -75,7 +75,7 @@ def for_orchestrator(orchestrator: Orchestrator, *, days: int, now: datetime) ->
     for day, kind, net, gains in _per_day_and_kind(accounts, first, today + timedelta(days=1)):
         for sums in (daily[day], total):
             sums.add(Kind(kind), net=int(net), gains=int(gains))
-    return Statistics(sum(balance or 0 for balance in accounts.values()), total, daily)
+    return Statistics(sum(int(balance or 0) for balance in accounts.values()), total, daily)
 
 
 def _per_day_and_kind(accounts: Iterable[int], first: date, until: date) -> list[tuple[date, str, int, int]]:
