@@ -200,7 +200,9 @@ def _networks(text: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(word, strict=False) for word in text.translate(str.maketrans('[]",', "    ")).split()]
 
 
-TRUSTED_PROXY_CIDRS = env.parsed("PAYMENTS_TRUSTED_PROXY_CIDRS", [], _networks)
+TRUSTED_PROXY_CIDRS: list[IPv4Network | IPv6Network] = env.parsed(
+    "PAYMENTS_TRUSTED_PROXY_CIDRS", [], _networks
+)
 
 # --- Registry -------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ def no_transaction(service: Callable[P, R]) -> Callable[P, R]:
         # The block that Django's TestCase wraps around a test is no transaction of the product's;
         # `atomic(durable=True)` makes the same exception.
         blocks = connection.atomic_blocks
-        if blocks and not blocks[-1]._from_testcase:
+        if blocks and not blocks[-1]._from_testcase:  # type: ignore[attr-defined]
             raise RuntimeError(f"{service.__qualname__} talks to the outside and must not hold a transaction")
         return service(*args, **kwargs)
 
