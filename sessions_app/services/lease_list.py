@@ -20,55 +20,48 @@ from sessions_app.services.leases import SESSION_PREFIX
 Row = dict[str, Any]
 FOREVER = "infinity"
 
-_FROM_SESSIONS = """
-SELECT 'session:' || session_id, orchestrator_id, host(upstream_addr), 'session',
-    jsonb_build_object(
-        'session_id', session_id, 'edge_id', edge_id, 'streamer_id', streamer_id,
-        'upstream_addr', host(upstream_addr), 'upstream_port', upstream_port
-    ),
-    started_at, last_seen_at, host(reported_ip), last_seen_at + %(session_lease)s,
-    COALESCE(ended_at, lease_hidden_at)
-FROM sessions_app_streamsession
-WHERE is_newest AND orchestrator_id IS NOT NULL
-    AND (%(orchestrator_id)s::text IS NULL OR orchestrator_id = (SELECT id FROM wanted))
-"""
-
-PAGE = f"""
+PAGE = """
 WITH wanted AS (
     SELECT id FROM billing_orchestrator WHERE orchestrator_id = %(orchestrator_id)s::text
-), merged (
-    lease_id, orchestrator, upstream_addr, kind, metadata, issued_at, last_seen_at, last_seen_ip, expires_at,
-    revoked_at
-) AS (
-    (
-        SELECT lease_id, orchestrator_id, upstream_addr, kind, metadata, issued_at, last_seen_at,
-            host(last_seen_ip), expires_at, revoked_at
-        FROM sessions_app_activitylease
-        WHERE (last_seen_at, lease_id) < (%(before)s::timestamptz, %(before_lease)s)
-            AND (%(orchestrator_id)s::text IS NULL OR orchestrator_id = (SELECT id FROM wanted))
-            AND (NOT %(active_only)s OR revoked_at IS NULL AND expires_at > %(now)s)
-        ORDER BY last_seen_at DESC, lease_id DESC LIMIT %(limit)s
-    ) UNION ALL (
-        {_FROM_SESSIONS}
-            AND ended_at IS NULL
-            AND (last_seen_at, session_id) < (%(before_session_at)s::timestamptz, %(before_session)s)
-            AND (
-                NOT %(active_only)s OR lease_hidden_at IS NULL AND last_seen_at + %(session_lease)s > %(now)s
-            )
-        ORDER BY last_seen_at DESC, session_id DESC LIMIT %(limit)s
-    ) UNION ALL (
-        {_FROM_SESSIONS}
-            AND NOT %(active_only)s
-            AND ended_seen_at IS NOT NULL
-            AND (ended_seen_at, session_id) < (%(before_session_at)s::timestamptz, %(before_session)s)
-        ORDER BY ended_seen_at DESC, session_id DESC LIMIT %(limit)s
-    )
+), lease_rows AS (
+    SELECT * FROM sessions_app_activitylease
+    WHERE (last_seen_at, lease_id) < (%(before)s::timestamptz, %(before_lease)s)
+        AND (%(orchestrator_id)s::text IS NULL OR orchestrator_id = (SELECT id FROM wanted))
+        AND (NOT %(active_only)s OR revoked_at IS NULL AND expires_at > %(now)s)
+    ORDER BY last_seen_at DESC, lease_id DESC LIMIT %(limit)s
+), open_sessions AS (
+    SELECT * FROM sessions_app_streamsession
+    WHERE is_newest AND orchestrator_id IS NOT NULL AND ended_at IS NULL
+        AND (last_seen_at, session_id) < (%(before_session_at)s::timestamptz, %(before_session)s)
+        AND (%(orchestrator_id)s::text IS NULL OR orchestrator_id = (SELECT id FROM wanted))
+        AND (NOT %(active_only)s OR lease_hidden_at IS NULL AND last_seen_at + %(session_lease)s > %(now)s)
+    ORDER BY last_seen_at DESC, session_id DESC LIMIT %(limit)s
+), ended_sessions AS (
+    SELECT * FROM sessions_app_streamsession
+    WHERE is_newest AND orchestrator_id IS NOT NULL AND ended_seen_at IS NOT NULL
+        AND (ended_seen_at, session_id) < (%(before_session_at)s::timestamptz, %(before_session)s)
+        AND (%(orchestrator_id)s::text IS NULL OR orchestrator_id = (SELECT id FROM wanted))
+        AND NOT %(active_only)s
+    ORDER BY ended_seen_at DESC, session_id DESC LIMIT %(limit)s
+), merged AS (
+    SELECT lease_id, orchestrator_id, upstream_addr, kind, metadata, issued_at, last_seen_at,
+        host(last_seen_ip) AS last_seen_ip, expires_at, revoked_at
+    FROM lease_rows
+    UNION ALL
+    SELECT 'session:' || session_id, orchestrator_id, host(upstream_addr), 'session',
+        jsonb_build_object(
+            'session_id', session_id, 'edge_id', edge_id, 'streamer_id', streamer_id,
+            'upstream_addr', host(upstream_addr), 'upstream_port', upstream_port
+        ),
+        started_at, last_seen_at, host(reported_ip), last_seen_at + %(session_lease)s,
+        COALESCE(ended_at, lease_hidden_at)
+    FROM (TABLE open_sessions UNION ALL TABLE ended_sessions) AS sessions
 )
 SELECT lease_id, host.orchestrator_id, upstream_addr, kind, metadata, issued_at, merged.last_seen_at,
     merged.last_seen_ip, expires_at, revoked_at
-FROM merged JOIN billing_orchestrator AS host ON host.id = merged.orchestrator
+FROM merged JOIN billing_orchestrator AS host ON host.id = merged.orchestrator_id
 ORDER BY merged.last_seen_at DESC, lease_id DESC LIMIT %(limit)s
-"""  # noqa: S608 - composed of constants
+"""
 
 COLUMNS = (
     "lease_id",

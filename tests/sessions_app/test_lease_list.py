@@ -254,3 +254,34 @@ def test_the_list_is_one_statement_however_long_it_is(
         SessionFactory.create_batch(20)
 
     assert ActivityLease.objects.count() + StreamSession.objects.count() == 80
+
+
+def test_a_hidden_session_lease_comes_back_with_the_next_sign_of_life(
+    client: Client, host: Orchestrator
+) -> None:
+    def report(event: str) -> None:
+        body = {
+            "session_id": "abc",
+            "event": event,
+            "orchestrator_id": "orch-a",
+            "upstream_addr": "203.0.113.7",
+        }
+        response = client.post(
+            "/api/sessions/events",
+            body,
+            content_type="application/json",
+            headers={"X-Session-Token": "test-reporter-token"},
+        )
+        assert response.status_code == 200
+
+    report("start")
+    for event in ("heartbeat", "start"):
+        revoke(client, "session:abc")
+        assert ids(client, active_only=True) == []
+        report(event)
+        assert ids(client, active_only=True) == ["session:abc"]
+    report("end")
+    assert ids(client, active_only=True) == []
+    report("start")
+    assert ids(client, active_only=True) == ["session:abc"]
+    assert len(ids(client)) == 1
