@@ -140,6 +140,7 @@ def _stored_answers(events: Sequence[Incoming]) -> dict[tuple[str, str], Snapsho
     return {
         (stored.session_id, str(stored.event_id)): thaw(stored.result)
         for stored in SessionEvent.objects.raw(STORED_ANSWERS, columns)
+        if stored.result is not None
     }
 
 
