@@ -18,7 +18,7 @@ class Progress:
         for word in _LOOKED_AT:
             if line.startswith(word):
                 self._seen += 1
-                name = line.removeprefix(word).split(" ", 1)[0]
+                name = line.removeprefix(word).split(maxsplit=1)[0]
                 self._show(f"  [{self._seen:>3}/{self._total}] {name}", last=False)
         if line.startswith("Installing collected packages"):
             self._show("  All there. Unpacking.", last=True)

@@ -38,7 +38,7 @@ def test_progress_counts_in_pips_own_words(capsys: pytest.CaptureFixture[str]) -
     progress = Progress(2)
 
     for line in (
-        "Collecting amqp==5.4.2 (from x)",
+        "Collecting amqp==5.4.2\n",
         "  Using cached amqp",
         "Requirement already satisfied: vine==5.1.0 in y",
     ):
