@@ -27,7 +27,11 @@ logger = structlog.get_logger(__name__)
 CHUNK = 1_000
 """Rows per write. Bounds the memory and the work that a crash can undo, whatever the backlog."""
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 3.0
+"""How long to wait for those who are writing. Whoever takes longer is waited for again next time."""
+
+BUDGET_SECONDS = 20.0
+"""How long one run may work off a backlog, so that other tasks get their turn."""
 
 # Who writes a table holds this lock on it from before the row gets its number until after the row can be
 # seen. Only the lock's holders can still bring a number lower than one that can be seen already.
@@ -81,8 +85,11 @@ LOGS = (JOURNAL, REGISTRY)
 
 
 @no_transaction
-def run(log: Log, *, patience: float = PATIENCE_SECONDS) -> int:
+def run(log: Log, *, patience: float = PATIENCE_SECONDS, budget: float = BUDGET_SECONDS) -> int:
     """Append what is new to a log's file; returns how many lines. Safe to start twice.
+
+    :param patience: seconds to wait for transactions whose rows belong before the newest.
+    :param budget: seconds after which a backlog is left to the next run.
 
     :raises OSError: the file cannot be written. Nothing is lost; the next run goes on from the same row.
     """
@@ -93,7 +100,7 @@ def run(log: Log, *, patience: float = PATIENCE_SECONDS) -> int:
         with export_files.exclusive(Path(path)) as file:
             export = _adopt(log, path, export_files.size(file))
             newest = _newest_settled(log.table, export.last_row_id, patience)
-            return _catch_up(log, file, newest)
+            return _catch_up(log, file, newest, budget)
     except export_files.FileInUse:
         # The run before this one is still busy and will get to what is new.
         return 0
@@ -145,10 +152,11 @@ def _writers(table: str) -> set[str]:
         return {virtual_transaction for (virtual_transaction,) in cursor.fetchall()}
 
 
-def _catch_up(log: Log, file: int, upto: int) -> int:
+def _catch_up(log: Log, file: int, upto: int, budget: float) -> int:
     """Write chunk after chunk until the row `upto`, or until somebody else turns out to be doing it."""
-    total, written = 0, CHUNK
-    while written == CHUNK:
+    deadline = time.monotonic() + budget
+    total = written = _write_chunk(log, file, upto)
+    while written == CHUNK and time.monotonic() < deadline:
         written = _write_chunk(log, file, upto)
         total += written
     return total

@@ -78,6 +78,16 @@ def test_a_backlog_is_written_in_chunks(file: Path, monkeypatch: pytest.MonkeyPa
     assert Export.objects.get().last_row_id == Entry.objects.latest("id").pk
 
 
+def test_a_long_backlog_is_worked_off_in_several_runs(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "CHUNK", 10)
+    expected = [f"s:{number}" for number in range(25)]
+    earn(host(), *expected)
+
+    assert [exports.run(exports.JOURNAL, budget=0) for _ in range(4)] == [10, 10, 5, 0]
+
+    assert keys(file) == expected
+
+
 def test_balances_in_the_file_are_those_of_their_time(file: Path) -> None:
     orchestrator = host()
     earn(orchestrator, "s:1")
