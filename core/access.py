@@ -96,7 +96,7 @@ class AccessClass(BaseAuthentication):
     def check(self, meta: Meta) -> None:
         raise NotImplementedError
 
-    def authenticate(self, request: Request) -> None:
+    def authenticate(self, request: Request) -> Any:
         self.check(request.META)
 
     def authenticate_header(self, request: Request) -> str:

@@ -93,5 +93,5 @@ class StaffMessages(_StaffOnly, MessageMiddleware):
     """One-time messages, for staff pages."""
 
 
-class StaffLoginGuard(_StaffOnly, AxesMiddleware):
+class StaffLoginGuard(_StaffOnly, AxesMiddleware):  # type: ignore[misc]
     """Locks out those who guess passwords."""

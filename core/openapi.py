@@ -48,7 +48,7 @@ def operation(
         summary=summary,
         tags=[tag],
         request=takes,
-        parameters=[query] if query else None,
+        parameters=[query] if query else None,  # type: ignore[list-item] # `WireModels` spells it out
         responses={200: answers, **_by_status(refusals)},
         examples=examples,
     )
@@ -81,7 +81,8 @@ class Schema(AutoSchema):
             return None
         responses: dict[str, Any] = described["responses"]
         for status, response in self._common(described).items():
-            responses.setdefault(status, self._get_response_for_code(response, status))
+            added = self._get_response_for_code(response, status)  # type: ignore[no-untyped-call]
+            responses.setdefault(status, added)
         described["responses"] = dict(sorted(responses.items()))
         return described
 
@@ -108,13 +109,14 @@ class WireModels(PydanticExtension):  # type: ignore[no-untyped-call]
             mode="validation" if direction == "request" else "serialization",
         )
         for name, nested in schema.pop("$defs", {}).items():
-            auto_schema.registry.register_on_missing(
-                ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, object=name, schema=nested)
+            component = ResolvedComponent(  # type: ignore[no-untyped-call]
+                name=name, type=ResolvedComponent.SCHEMA, object=name, schema=nested
             )
+            auto_schema.registry.register_on_missing(component)
         return schema
 
 
-class AccessClasses(OpenApiAuthenticationExtension):
+class AccessClasses(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Access classes, each with the headers that prove it; several headers are alternatives."""
 
     target_class = AccessClass

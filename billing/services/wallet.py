@@ -1,9 +1,10 @@
 """Wallet proof: a personal signature shows that the payout address belongs to whoever registers it."""
 
 from eth_hash.auto import keccak
-from eth_keys import keys
 from eth_keys.constants import SECPK1_N
-from eth_keys.exceptions import BadSignature, ValidationError
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
+from eth_utils.exceptions import ValidationError
 
 _RECOVERY_IDS = {0: 0, 1: 1, 27: 0, 28: 1}
 
@@ -36,7 +37,7 @@ def _recover(digest: bytes, signature: bytes) -> str | None:
     if recovery_id is None or not (0 < r < SECPK1_N and 0 < s <= SECPK1_N // 2):
         return None
     try:
-        signer = keys.Signature(vrs=(recovery_id, r, s)).recover_public_key_from_msg_hash(digest)
+        signer = Signature(vrs=(recovery_id, r, s)).recover_public_key_from_msg_hash(digest)
     except (BadSignature, ValidationError):
         return None
     return signer.to_address()

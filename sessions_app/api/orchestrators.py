@@ -4,7 +4,7 @@ The registry belongs to `billing`, but whether a host is in use is known here, s
 and calls down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from billing.api import records
 from billing.api.records import OrchestratorRecord
-from billing.authentication import OrchestratorToken
+from billing.authentication import OrchestratorToken, calling_orchestrator
 from billing.models import Orchestrator
 from core import pages
 from core.access import Viewer
@@ -99,12 +99,11 @@ class Me(EmbodyView):
 
     @operation("show_me", tag="registry", summary="Show the calling orchestrator", answers=OrchestratorRecord)
     def get(self, request: Request) -> Response:
-        orchestrator: Orchestrator = request.user
-        return Response(_records([orchestrator], now=timezone.now())[0])
+        return Response(_records([calling_orchestrator(request)], now=timezone.now())[0])
 
 
 def _records(
-    orchestrators: Sequence[Orchestrator], *, now: datetime, redacted: bool = False
+    orchestrators: Iterable[Orchestrator], *, now: datetime, redacted: bool = False
 ) -> list[OrchestratorRecord]:
     rows = list(orchestrators)
     busy = activity.for_orchestrators([row.pk for row in rows], now=now)

@@ -56,9 +56,13 @@ def _newest_sessions(pks: list[int]) -> Mapping[int, LastSession]:
     rows = (
         StreamSession.objects.open()
         .filter(orchestrator__in=pks)
-        .order_by("orchestrator", "-updated_at")
-        .distinct("orchestrator")
+        .order_by("orchestrator_id", "-updated_at")
+        .distinct("orchestrator_id")
         .annotate(own_addr=Case(When(~Exists(host_of_another), then=F("upstream_addr"))))
-        .values_list("orchestrator", "updated_at", "last_seen_at", "own_addr", "edge_id")
+        .values_list("orchestrator_id", "updated_at", "last_seen_at", "own_addr", "edge_id")
     )
-    return {pk: LastSession(*facts) for pk, *facts in rows}
+    return {
+        pk: LastSession(heard_at, seen_at, upstream_addr, edge_id)
+        for pk, heard_at, seen_at, upstream_addr, edge_id in rows
+        if pk is not None
+    }

@@ -96,7 +96,7 @@ def test_a_file_that_is_no_json_is_logged_and_skipped(content: bytes, settings: 
 
 
 def test_a_refused_entry_does_not_stop_the_others(settings: Settings) -> None:
-    OrchestratorFactory(orchestrator_id="owner", address=address(1))
+    OrchestratorFactory.create(orchestrator_id="owner", address=address(1))
     settings.BOOTSTRAP_ORCHESTRATORS = json.dumps([entry("a", 1), entry("b", 2)])
 
     assert run() == ["owner", "b"]
@@ -130,7 +130,7 @@ def test_skipping_the_rank_keeps_what_is_stored_and_starts_new_records_with_true
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.services.ranking.rank_of", lambda address: Rank.OUTSIDE)
-    OrchestratorFactory(orchestrator_id="known", address=address(1), is_top_100=False)
+    OrchestratorFactory.create(orchestrator_id="known", address=address(1), is_top_100=False)
     settings.BOOTSTRAP_ORCHESTRATORS = json.dumps([entry("known", 1, host_name="x"), entry("new", 2)])
 
     run()
@@ -170,8 +170,8 @@ def test_single_mode_registers_one_orchestrator_whatever_its_rank(
 
 
 def test_listed_addresses_are_flagged_at_start_up(settings: Settings) -> None:
-    listed = OrchestratorFactory(address="0x" + 40 * "A")
-    other = OrchestratorFactory()
+    listed = OrchestratorFactory.create(address="0x" + 40 * "A")
+    other = OrchestratorFactory.create()
     settings.ADDRESS_DENYLIST = frozenset({"0x" + 40 * "a"})
 
     run()

@@ -26,7 +26,9 @@ def _at_noon() -> Iterator[None]:
 
 @pytest.fixture
 def orchestrator() -> Orchestrator:
-    return OrchestratorFactory(orchestrator_id="orch-a", last_seen=LONG_AGO, last_seen_ip="203.0.113.1")
+    return OrchestratorFactory.create(
+        orchestrator_id="orch-a", last_seen=LONG_AGO, last_seen_ip="203.0.113.1"
+    )
 
 
 def report(body: Any) -> Answer:
@@ -134,7 +136,9 @@ def contact(orchestrator: Orchestrator, *, seconds: float, source: str = "x", ip
 
 
 def test_a_pure_refresh_may_lag_five_seconds() -> None:
-    orchestrator = OrchestratorFactory(last_seen=NOON, last_contact_source="x", last_seen_ip="203.0.113.1")
+    orchestrator = OrchestratorFactory.create(
+        last_seen=NOON, last_contact_source="x", last_seen_ip="203.0.113.1"
+    )
 
     written = [contact(orchestrator, seconds=seconds, ip="203.0.113.1") for seconds in (1, 4.9, 5)]
 
@@ -144,7 +148,7 @@ def test_a_pure_refresh_may_lag_five_seconds() -> None:
 
 
 def test_a_changed_value_is_written_at_once() -> None:
-    orchestrator = OrchestratorFactory(last_seen=NOON)
+    orchestrator = OrchestratorFactory.create(last_seen=NOON)
 
     assert contact(orchestrator, seconds=1, source="health_url")
     assert contact(orchestrator, seconds=2, source="health_url", ip="203.0.113.1")

@@ -202,5 +202,5 @@ def test_a_node_that_dawdles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_set_read_long_ago_stays_in_the_cache_without_an_end(valkey_client: redis.Redis) -> None:
     rank_of(ALICE)
 
-    (key,) = valkey_client.keys("*ranking:*")
+    (key,) = valkey_client.scan_iter("*ranking:*")
     assert valkey_client.ttl(key) == -1

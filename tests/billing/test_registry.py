@@ -146,7 +146,7 @@ def test_the_balance_of_a_known_orchestrator_is_told() -> None:
 
 
 def test_a_running_cooldown_is_told_and_an_expired_one_is_not() -> None:
-    OrchestratorFactory(
+    OrchestratorFactory.create(
         orchestrator_id="orch-a", address=ADDRESS, cooldown_expires_at=NOON + timedelta(minutes=1)
     )
 
@@ -163,7 +163,7 @@ def test_a_running_cooldown_is_told_and_an_expired_one_is_not() -> None:
 
 
 def test_the_denylisted_flag_outlives_the_list() -> None:
-    OrchestratorFactory(orchestrator_id="orch-a", address=ADDRESS, denylisted=True)
+    OrchestratorFactory.create(orchestrator_id="orch-a", address=ADDRESS, denylisted=True)
 
     answer = register()
 
@@ -240,7 +240,7 @@ def test_a_denylisted_address_is_refused_and_the_refusal_recorded(settings: Sett
 
 
 def test_the_owner_of_a_denylisted_address_is_flagged(settings: Settings) -> None:
-    OrchestratorFactory(orchestrator_id="orch-a", address=ADDRESS, last_seen=NOON - timedelta(days=1))
+    OrchestratorFactory.create(orchestrator_id="orch-a", address=ADDRESS, last_seen=NOON - timedelta(days=1))
     settings.ADDRESS_DENYLIST = frozenset({ADDRESS.lower()})
 
     register()
@@ -251,7 +251,7 @@ def test_the_owner_of_a_denylisted_address_is_flagged(settings: Settings) -> Non
 
 
 def test_nobody_gets_another_id_flagged_by_naming_a_denylisted_address(settings: Settings) -> None:
-    OrchestratorFactory(orchestrator_id="victim", address=OTHER_ADDRESS)
+    OrchestratorFactory.create(orchestrator_id="victim", address=OTHER_ADDRESS)
     settings.ADDRESS_DENYLIST = frozenset({ADDRESS.lower()})
 
     register("victim", ADDRESS)
@@ -342,7 +342,7 @@ def test_the_signature_is_checked_before_the_rank(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_passed_rank_check_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    OrchestratorFactory(orchestrator_id="orch-a", address=ADDRESS, is_top_100=False)
+    OrchestratorFactory.create(orchestrator_id="orch-a", address=ADDRESS, is_top_100=False)
     monkeypatch.setattr("billing.services.ranking.rank_of", lambda address: Rank.TOP)
 
     assert register().json["is_top_100"] is True
@@ -376,7 +376,7 @@ def test_an_id_has_so_many_attempts_in_ten_seconds(settings: Settings) -> None:
 
 def test_a_refused_registration_counts(settings: Settings) -> None:
     settings.REGISTRATION_PER_MINUTE = 1
-    OrchestratorFactory(orchestrator_id="orch-b", address=ADDRESS)
+    OrchestratorFactory.create(orchestrator_id="orch-b", address=ADDRESS)
 
     assert [register().status, register().status] == [409, 429]
 

@@ -1,15 +1,15 @@
 """Wallet proof: the contract's vector, and everything that is no signature."""
 
 import pytest
-from eth_keys import keys
 from eth_keys.constants import SECPK1_N
+from eth_keys.datatypes import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.services import wallet
 
 ADDRESS = "0x19E7e376E7C213B7E7e7e46cc70A5dD086DAff2A"
-KEY = keys.PrivateKey(b"\x11" * 32)
+KEY = PrivateKey(b"\x11" * 32)
 TEXT = wallet.registration_text(orchestrator_id="orch-a", address=ADDRESS, chain_id=42161)
 VECTOR = (
     "0x36de9a0454b4768d2fd3c099e6f0f442117727c5e7e6b889c45bcf079fd563f71f6c2bca657dd33b96e11ac60ea22e0e"

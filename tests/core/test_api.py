@@ -20,7 +20,7 @@ HEALTH = "/api/orchestrators/orch-a/health"
 
 @pytest.fixture
 def _orchestrator() -> None:
-    OrchestratorFactory(orchestrator_id="orch-a")
+    OrchestratorFactory.create(orchestrator_id="orch-a")
 
 
 # --- Routes and methods -----------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_one_trailing_slash_is_the_same_path_and_nothing_redirects() -> None:
     "name", ["session:abc", "job 42", "ü", "a.b", "%", "a?b", "a#b", "a\nb", "..", "+", "me2"]
 )
 def test_a_path_parameter_is_any_text_without_a_slash(name: str) -> None:
-    OrchestratorFactory(orchestrator_id=name)
+    OrchestratorFactory.create(orchestrator_id=name)
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
 
     answer = get(f"/api/orchestrators/{quoted}", headers=VIEWER)
@@ -189,7 +189,7 @@ def test_a_body_of_two_mebibytes_is_read_and_one_byte_more_is_not() -> None:
 
 
 def test_an_endpoint_without_a_body_ignores_any() -> None:
-    token = TokenFactory(orchestrator__orchestrator_id="orch-a")
+    token = TokenFactory.create(orchestrator__orchestrator_id="orch-a")
 
     path = f"/api/licenses/orchestrators/orch-a/tokens/{token.token_id}"
     assert delete(path, raw=b"\xff{", content_type="nonsense", headers=ADMIN).status == 200
@@ -245,7 +245,7 @@ def test_authentication_schema_size_and_lookup_are_asked_in_this_order() -> None
 
 def test_a_refusal_leaves_a_surrounding_transaction_usable() -> None:
     assert post(HEALTH, {"data": {}}, headers=ADMIN).status == 404
-    assert OrchestratorFactory().pk
+    assert OrchestratorFactory.create().pk
 
 
 # --- The description of the API ---------------------------------------------------------------------

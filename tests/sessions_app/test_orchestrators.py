@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from billing.models import Orchestrator
+from sessions_app.models import StreamSession
 from tests.billing.books import adjustment, commit
 from tests.factories import NOON, LeaseFactory, OrchestratorFactory, SessionFactory, TokenFactory
 from tests.wire import ADMIN, VIEWER, get
@@ -43,11 +44,16 @@ def liveness(orchestrator: Orchestrator) -> tuple[bool, str | None, bool, int, i
     )
 
 
+def host_of(session: StreamSession) -> Orchestrator:
+    assert session.orchestrator is not None
+    return session.orchestrator
+
+
 # --- The record -----------------------------------------------------------------------------------
 
 
 def test_a_record_has_every_key_of_the_contract_in_its_order() -> None:
-    orchestrator = OrchestratorFactory(
+    orchestrator = OrchestratorFactory.create(
         orchestrator_id="orch-a",
         address="0x" + 40 * "A",
         contact_email="ops@example.org",
@@ -100,7 +106,7 @@ def test_a_record_has_every_key_of_the_contract_in_its_order() -> None:
 
 
 def test_a_cooldown_ends_the_moment_it_expires() -> None:
-    orchestrator = OrchestratorFactory(cooldown_expires_at=NOON + timedelta(seconds=1))
+    orchestrator = OrchestratorFactory.create(cooldown_expires_at=NOON + timedelta(seconds=1))
 
     during = show(orchestrator)
     with time_machine.travel(NOON + timedelta(seconds=1), tick=False):
@@ -113,7 +119,7 @@ def test_a_cooldown_ends_the_moment_it_expires() -> None:
 
 
 def test_rank_counts_only_where_it_is_checked(settings: Settings) -> None:
-    orchestrator = OrchestratorFactory(is_top_100=False)
+    orchestrator = OrchestratorFactory.create(is_top_100=False)
 
     unchecked = show(orchestrator)["eligible_for_payments"]
     settings.TOP_CONTRACT_ADDRESS = "0x" + 40 * "1"
@@ -128,13 +134,13 @@ def test_an_unknown_id_is_not_found() -> None:
 
 
 def test_me_is_never_looked_up_as_an_id() -> None:
-    OrchestratorFactory(orchestrator_id="me")
+    OrchestratorFactory.create(orchestrator_id="me")
 
     assert get("/api/orchestrators/me", headers=ADMIN).detail == "Orchestrator token required"
 
 
 def test_me_is_the_record_of_the_caller() -> None:
-    token = TokenFactory(secret="sesame")
+    token = TokenFactory.create(secret="sesame")
 
     answer = get("/api/orchestrators/me", headers={"Authorization": "Bearer sesame"})
 
@@ -143,7 +149,7 @@ def test_me_is_the_record_of_the_caller() -> None:
 
 @pytest.mark.parametrize("path", ["/api/orchestrators", "/api/orchestrators/orch-a"])
 def test_the_registry_is_read_by_viewers_and_the_admin(path: str, settings: Settings) -> None:
-    OrchestratorFactory(orchestrator_id="orch-a")
+    OrchestratorFactory.create(orchestrator_id="orch-a")
 
     assert [get(path, headers=VIEWER).status, get(path, headers=ADMIN).status] == [200, 200]
     assert (get(path).status, get(path).detail) == (401, "Viewer token required")
@@ -165,7 +171,7 @@ HIDDEN = {
 
 
 def test_addresses_are_hidden_from_who_is_no_manager(settings: Settings) -> None:
-    orchestrator = OrchestratorFactory(contact_email="ops@example.org", **HIDDEN)
+    orchestrator = OrchestratorFactory.create(contact_email="ops@example.org", **HIDDEN)
     settings.MANAGER_IP_ALLOWLIST = ["2001:DB8::7"]
 
     stranger, manager = show(orchestrator), show(orchestrator, caller="2001:db8:0::7")
@@ -178,13 +184,13 @@ def test_addresses_are_hidden_from_who_is_no_manager(settings: Settings) -> None
 
 
 def test_without_an_allowlist_nothing_is_hidden() -> None:
-    record = show(OrchestratorFactory(**HIDDEN))
+    record = show(OrchestratorFactory.create(**HIDDEN))
 
     assert {name: record[name] for name in HIDDEN} == HIDDEN
 
 
 def test_an_orchestrator_sees_itself_unredacted(settings: Settings) -> None:
-    TokenFactory(secret="sesame", orchestrator__host_public_ip="203.0.113.10")
+    TokenFactory.create(secret="sesame", orchestrator__host_public_ip="203.0.113.10")
     settings.MANAGER_IP_ALLOWLIST = ["192.0.2.1"]
 
     me = get("/api/orchestrators/me", headers={"Authorization": "Bearer sesame"}).json
@@ -196,35 +202,37 @@ def test_an_orchestrator_sees_itself_unredacted(settings: Settings) -> None:
 
 
 def test_a_session_makes_its_host_active_and_in_use() -> None:
-    session = SessionFactory(orchestrator__last_seen=LONG_AGO)
+    session = SessionFactory.create(orchestrator__last_seen=LONG_AGO)
 
     # The session counts, and so does the lease that it stands for.
-    assert liveness(session.orchestrator) == (True, "session", True, 1, 1)
+    assert liveness(host_of(session)) == (True, "session", True, 1, 1)
 
 
 def test_a_quiet_session_keeps_its_lease_but_is_not_active() -> None:
-    session = SessionFactory(orchestrator__last_seen=LONG_AGO, last_seen_at=NOON - timedelta(seconds=121))
+    session = SessionFactory.create(
+        orchestrator__last_seen=LONG_AGO, last_seen_at=NOON - timedelta(seconds=121)
+    )
 
-    assert liveness(session.orchestrator) == (True, "activity_lease", True, 0, 1)
+    assert liveness(host_of(session)) == (True, "activity_lease", True, 0, 1)
 
 
 def test_a_hidden_session_lease_does_not_count() -> None:
-    session = SessionFactory(
+    session = SessionFactory.create(
         orchestrator__last_seen=LONG_AGO, last_seen_at=NOON - timedelta(seconds=301), lease_hidden_at=NOON
     )
 
-    assert liveness(session.orchestrator) == (False, None, False, 0, 0)
+    assert liveness(host_of(session)) == (False, None, False, 0, 0)
 
 
 def test_an_ended_session_does_not_count() -> None:
-    session = SessionFactory(orchestrator__last_seen=LONG_AGO, ended=True)
+    session = SessionFactory.create(orchestrator__last_seen=LONG_AGO, ended=True)
 
-    assert liveness(session.orchestrator) == (False, None, False, 0, 0)
+    assert liveness(host_of(session)) == (False, None, False, 0, 0)
 
 
 def test_a_lease_makes_its_host_active_until_it_expires() -> None:
-    lease = LeaseFactory(orchestrator__last_seen=LONG_AGO)
-    LeaseFactory(orchestrator=lease.orchestrator, revoked=True)
+    lease = LeaseFactory.create(orchestrator__last_seen=LONG_AGO)
+    LeaseFactory.create(orchestrator=lease.orchestrator, revoked=True)
 
     during = liveness(lease.orchestrator)
     with time_machine.travel(lease.expires_at, tick=False):
@@ -248,7 +256,7 @@ def test_a_lease_makes_its_host_active_until_it_expires() -> None:
 def test_a_fresh_forwarder_report_decides_even_against_recent_contact(
     data: dict[str, Any], active: bool
 ) -> None:
-    orchestrator = OrchestratorFactory(
+    orchestrator = OrchestratorFactory.create(
         forwarder_source="forwarder", forwarder_reported_at=NOON - timedelta(seconds=120), forwarder_data=data
     )
 
@@ -256,7 +264,7 @@ def test_a_fresh_forwarder_report_decides_even_against_recent_contact(
 
 
 def test_a_stale_forwarder_report_decides_nothing() -> None:
-    orchestrator = OrchestratorFactory(
+    orchestrator = OrchestratorFactory.create(
         forwarder_reported_at=NOON - timedelta(seconds=121), forwarder_data={"summary": {"services_up": 0}}
     )
 
@@ -268,8 +276,8 @@ def test_contact_is_recent_for_the_longer_of_health_ttl_and_five_minutes(
     ttl: int, window: int, settings: Settings
 ) -> None:
     settings.FORWARDER_HEALTH_TTL_SECONDS = ttl
-    within = OrchestratorFactory(last_seen=NOON - timedelta(seconds=window))
-    beyond = OrchestratorFactory(last_seen=NOON - timedelta(seconds=window + 1))
+    within = OrchestratorFactory.create(last_seen=NOON - timedelta(seconds=window))
+    beyond = OrchestratorFactory.create(last_seen=NOON - timedelta(seconds=window + 1))
 
     assert liveness(within)[:2] == (True, "recent_contact")
     assert liveness(beyond)[:2] == (False, None)
@@ -279,11 +287,13 @@ def test_contact_is_recent_for_the_longer_of_health_ttl_and_five_minutes(
 
 
 def test_the_newest_open_session_shows_through() -> None:
-    orchestrator = OrchestratorFactory(
+    orchestrator = OrchestratorFactory.create(
         last_seen=LONG_AGO, last_seen_ip="203.0.113.1", last_contact_source="x"
     )
-    SessionFactory(orchestrator=orchestrator, last_seen_at=NOON - timedelta(seconds=30), edge_id="edge-old")
-    SessionFactory(
+    SessionFactory.create(
+        orchestrator=orchestrator, last_seen_at=NOON - timedelta(seconds=30), edge_id="edge-old"
+    )
+    SessionFactory.create(
         orchestrator=orchestrator,
         started_at=NOON - timedelta(seconds=60),
         last_seen_at=NOON - timedelta(seconds=11),
@@ -303,10 +313,10 @@ def test_the_newest_open_session_shows_through() -> None:
 
 
 def test_later_contact_of_another_kind_is_not_covered_up() -> None:
-    orchestrator = OrchestratorFactory(
+    orchestrator = OrchestratorFactory.create(
         last_seen=NOON, last_seen_ip="203.0.113.1", last_contact_source="activity_lease"
     )
-    SessionFactory(orchestrator=orchestrator, last_seen_at=NOON - timedelta(seconds=10))
+    SessionFactory.create(orchestrator=orchestrator, last_seen_at=NOON - timedelta(seconds=10))
 
     record = show(orchestrator)
 
@@ -315,9 +325,9 @@ def test_later_contact_of_another_kind_is_not_covered_up() -> None:
 
 
 def test_the_address_of_another_host_teaches_nothing() -> None:
-    OrchestratorFactory(host_public_ip="203.0.113.11")
-    orchestrator = OrchestratorFactory(last_seen=LONG_AGO, last_seen_ip="203.0.113.1")
-    SessionFactory(orchestrator=orchestrator, upstream_addr="203.0.113.11")
+    OrchestratorFactory.create(host_public_ip="203.0.113.11")
+    orchestrator = OrchestratorFactory.create(last_seen=LONG_AGO, last_seen_ip="203.0.113.1")
+    SessionFactory.create(orchestrator=orchestrator, upstream_addr="203.0.113.11")
 
     record = show(orchestrator)
 
@@ -326,8 +336,8 @@ def test_the_address_of_another_host_teaches_nothing() -> None:
 
 
 def test_its_own_address_is_learned() -> None:
-    orchestrator = OrchestratorFactory(last_seen=LONG_AGO, host_public_ip="203.0.113.11")
-    SessionFactory(orchestrator=orchestrator, upstream_addr="203.0.113.11")
+    orchestrator = OrchestratorFactory.create(last_seen=LONG_AGO, host_public_ip="203.0.113.11")
+    SessionFactory.create(orchestrator=orchestrator, upstream_addr="203.0.113.11")
 
     assert show(orchestrator)["last_seen_ip"] == "203.0.113.11"
 
@@ -336,7 +346,7 @@ def test_its_own_address_is_learned() -> None:
 
 
 def test_the_list_is_complete_without_a_limit_and_in_order_of_first_registration() -> None:
-    made = [OrchestratorFactory().orchestrator_id for _ in range(3)]
+    made = [OrchestratorFactory.create().orchestrator_id for _ in range(3)]
 
     answer = get("/api/orchestrators", headers=VIEWER)
 
@@ -345,7 +355,7 @@ def test_the_list_is_complete_without_a_limit_and_in_order_of_first_registration
 
 
 def test_pages_cover_the_list_without_overlap() -> None:
-    made = [OrchestratorFactory().orchestrator_id for _ in range(5)]
+    made = [OrchestratorFactory.create().orchestrator_id for _ in range(5)]
 
     seen, query = [], "?limit=2"
     while True:
@@ -392,20 +402,20 @@ def test_a_list_of_one_costs_as_many_statements_as_a_list_of_fifty() -> None:
             assert get("/api/orchestrators", headers=VIEWER).status == 200
         return len(queries)
 
-    first = SessionFactory().orchestrator
-    LeaseFactory(orchestrator=first)
+    first = host_of(SessionFactory.create())
+    LeaseFactory.create(orchestrator=first)
     commit(adjustment(first, 1, "first"))
     of_one = cost()
     for number in range(49):
-        orchestrator = SessionFactory().orchestrator
-        LeaseFactory(orchestrator=orchestrator)
+        orchestrator = host_of(SessionFactory.create())
+        LeaseFactory.create(orchestrator=orchestrator)
         commit(adjustment(orchestrator, 1, f"{number}"))
 
     assert (of_one, cost()) == (5, 5)
 
 
 def test_one_record_is_five_statements_and_so_is_me_beside_its_token() -> None:
-    token = TokenFactory(secret="sesame", last_seen_at=NOON)
+    token = TokenFactory.create(secret="sesame", last_seen_at=NOON)
 
     with CaptureQueriesContext(connection) as one:
         show(token.orchestrator)
