@@ -35,7 +35,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 # W008: see above. axes.W002: `core.middleware.StaffLoginGuard` is the axes middleware, for staff pages.
-SILENCED_SYSTEM_CHECKS = ["security.W008", "axes.W002"]
+# security.W003: `core.middleware.StaffCsrf` is the CSRF middleware.
+SILENCED_SYSTEM_CHECKS = ["security.W003", "security.W008", "axes.W002"]
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
