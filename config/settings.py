@@ -1,11 +1,13 @@
 """The one settings module. Every value that an operator may change is read from the environment here,
 and documented in `.env.example`."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
 from config.env import Env
@@ -214,10 +216,17 @@ TRUSTED_PROXY_CIDRS: list[IPv4Network | IPv6Network] = env.parsed(
 
 # --- Registry -------------------------------------------------------------------------------------
 
+
+def _contract(text: str) -> str:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ValueError("expected 0x and 40 hexadecimal digits")
+    return text
+
+
 REGISTRATION_PER_MINUTE = env.positive("PAYMENTS_REGISTRATION_PER_MINUTE", 5)
 REGISTRATION_BURST = env.positive("PAYMENTS_REGISTRATION_BURST", 5)
 ADDRESS_DENYLIST = frozenset(address.lower() for address in env.words("PAYMENTS_ADDRESS_DENYLIST"))
-TOP_CONTRACT_ADDRESS = env.text("TOP_CONTRACT_ADDRESS")
+TOP_CONTRACT_ADDRESS = env.parsed("TOP_CONTRACT_ADDRESS", "", _contract)
 TOP_CACHE_TTL_SECONDS = env.positive("TOP_CACHE_TTL_SECONDS", 300)
 ETH_RPC_URL = env.text("ETH_RPC_URL", "http://localhost:8545")
 ETH_CHAIN_ID = env.positive("ETH_CHAIN_ID", 42161)
@@ -230,6 +239,12 @@ SINGLE_ORCHESTRATOR = {
     "health_url": env.text("ORCHESTRATOR_HEALTH_URL"),
     "health_timeout": env.text("ORCHESTRATOR_HEALTH_TIMEOUT"),
 }
+if SINGLE_ORCHESTRATOR_MODE and not (
+    SINGLE_ORCHESTRATOR["orchestrator_id"] and SINGLE_ORCHESTRATOR["address"]
+):
+    raise ImproperlyConfigured(
+        "PAYMENTS_SINGLE_ORCHESTRATOR_MODE is on, so ORCHESTRATOR_ID and ORCHESTRATOR_ADDRESS are required."
+    )
 BOOTSTRAP_ORCHESTRATORS = env.text("PAYMENTS_BOOTSTRAP_ORCHESTRATORS")
 BOOTSTRAP_ORCHESTRATORS_PATH = env.text(
     "PAYMENTS_BOOTSTRAP_ORCHESTRATORS_PATH", "/app/data/orchestrators.json"
