@@ -21,7 +21,9 @@ from django.utils import timezone
 from billing.chart import Place
 from billing.kinds import MEANINGS
 from billing.models import Account, Asset, Entry, Kind, Leg
+from billing.services import ledger_accounts
 from billing.services import ledger_sql as sql
+from billing.services.ledger_accounts import LockedAccount
 from core.db import transaction_required
 from core.errors import DomainError
 from core.money import MAX_WEI
@@ -128,7 +130,7 @@ def post_many(postings: Sequence[Posting]) -> list[Entry]:
     if not postings:
         return []
     unique = _without_repeats(postings)
-    accounts = _lock_accounts(unique)
+    accounts = ledger_accounts.lock(_places(unique))
     try:
         written = _insert_entries(unique)
         fresh = [posting for posting in unique if posting.key in written]
@@ -181,56 +183,8 @@ def _without_repeats(postings: Sequence[Posting]) -> list[Posting]:
     return list(by_key.values())
 
 
-@dataclass(slots=True)
-class _Account:
-    """An account's row while we post: `balance` runs along with the legs, None for contra."""
-
-    id: int
-    balance: int | None
-    floor: int | None
-
-
-def _lock_accounts(postings: Sequence[Posting]) -> dict[Place, _Account]:
-    """Fetch every account, kept ones locked in id order; make those that were never used."""
-    places = list(dict.fromkeys(place for posting in postings for place in posting.legs))
-    accounts = _select_accounts(places)
-    missing = [place for place in places if place not in accounts]
-    if missing:
-        _create_accounts(missing)
-        accounts = _select_accounts(places)
-    return accounts
-
-
-def _select_accounts(places: Sequence[Place]) -> dict[Place, _Account]:
-    by_address = {(place.address, place.asset.value): place for place in places}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.LOCK_ACCOUNTS,
-            [[place.address for place in places], [place.asset.value for place in places]],
-        )
-        return {
-            by_address[address, asset]: _Account(pk, _whole(balance), _whole(floor))
-            for address, asset, pk, balance, floor in cursor.fetchall()
-            if pk is not None
-        }
-
-
-def _create_accounts(places: Sequence[Place]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.CREATE_ACCOUNTS,
-            [
-                [place.address for place in places],
-                [place.asset.value for place in places],
-                [place.kept for place in places],
-                [place.floor for place in places],
-                [place.orchestrator_id for place in places],
-            ],
-        )
-
-
-def _whole(number: Any) -> int | None:
-    return None if number is None else int(number)
+def _places(postings: Sequence[Posting]) -> list[Place]:
+    return list(dict.fromkeys(place for posting in postings for place in posting.legs))
 
 
 def _insert_entries(postings: Sequence[Posting]) -> dict[str, Entry]:
@@ -268,7 +222,7 @@ def _labelled(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _insert_legs(
-    postings: Sequence[Posting], entries: Mapping[str, Entry], accounts: Mapping[Place, _Account]
+    postings: Sequence[Posting], entries: Mapping[str, Entry], accounts: Mapping[Place, LockedAccount]
 ) -> None:
     """Insert all legs and move all balances, in one statement."""
     legs: list[tuple[int, int, str, int, int | None, str, datetime]] = []
@@ -288,7 +242,7 @@ def _insert_legs(
             cursor.execute(sql.INSERT_LEGS, [*columns, list(moved), list(moved.values())])
 
 
-def _moved(account: _Account, amount: int, posting: Posting) -> int:
+def _moved(account: LockedAccount, amount: int, posting: Posting) -> int:
     """The balance after this leg, if the account may have it."""
     assert account.balance is not None
     balance = account.balance + amount
