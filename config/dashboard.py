@@ -15,12 +15,11 @@ from billing.models import Kind, Leg, Orchestrator
 from billing.services import dashboard as money
 from core import display as show
 from core.admin.panels import Chart, Figure, Figures, Panel, Series
-from core.caching import remembered
+from core.caching import in_proportion, remembered
 from sessions_app.models import SessionEvent, StreamSession
 from sessions_app.services import dashboard as life
 
 LIVE_SECONDS = 5
-CHART_SECONDS = 30
 CHART_DAYS = 30
 CHART_HOURS = 48
 TOP_DAYS, TOP_HOSTS = 7, 10
@@ -44,12 +43,12 @@ class Number:
     is_wei: bool = False
 
     def drawn(self) -> Figure:
-        value = show.eth(self.value) if self.is_wei else f"{self.value:,}"
+        value = show.headline_eth(self.value) if self.is_wei else f"{self.value:,}"
         return Figure(self.label, value, self.note, self.href, self.tip, live=self.key)
 
     def told(self) -> dict[str, str]:
         if self.is_wei:
-            return {"text": show.eth_text(self.value), "title": f"{self.value:,} wei"}
+            return {"text": show.headline_text(self.value), "title": f"{self.value:,} wei"}
         return {"text": f"{self.value:,}", "title": ""}
 
 
@@ -57,9 +56,9 @@ def page(request: HttpRequest, *, now: datetime) -> dict[str, Any]:
     """What the dashboard's template needs."""
     if not _owed(now).known and not life.any_sessions():
         return {"base_url": request.build_absolute_uri("/").rstrip("/")}
-    panels: list[Panel] = [Figures([number.drawn() for number in _numbers(request, now)])]
+    rows = [Figures([number.drawn() for number in row]) for row in _rows(request, now) if row]
     return {
-        "panels": panels + _charts(request, now),
+        "panels": [*rows, *_charts(request, now)],
         "live_url": reverse("admin:live"),
         "live_seconds": LIVE_SECONDS,
     }
@@ -67,18 +66,17 @@ def page(request: HttpRequest, *, now: datetime) -> dict[str, Any]:
 
 def live_numbers(request: HttpRequest, *, now: datetime) -> dict[str, dict[str, str]]:
     """The figures as text and hover text, by key."""
-    return {number.key: number.told() for number in _numbers(request, now)}
+    return {number.key: number.told() for row in _rows(request, now) for number in row}
 
 
-def _numbers(request: HttpRequest, now: datetime) -> list[Number]:
-    numbers: list[Number] = []
+def _rows(request: HttpRequest, now: datetime) -> list[list[Number]]:
+    """What is happening now, and what was credited; each for those who may see the rows behind it."""
+    present: list[Number] = []
     if request.user.has_perm("sessions_app.view_streamsession"):
-        numbers += _session_numbers(now)
+        present += _session_numbers(now)
     if request.user.has_perm("billing.view_orchestrator"):
-        numbers += _host_numbers(now)
-    if request.user.has_perm("billing.view_leg"):
-        numbers += _money_numbers(now)
-    return numbers
+        present += _host_numbers(now)
+    return [present, _money_numbers(now) if request.user.has_perm("billing.view_leg") else []]
 
 
 def _session_numbers(now: datetime) -> list[Number]:
@@ -128,8 +126,8 @@ def _money_numbers(now: datetime) -> list[Number]:
     credited = _credited(now)
     windows = (
         (1, "credited_today", "Credited today"),
-        (7, "credited_7", "Last 7 days"),
-        (30, "credited_30", "Last 30 days"),
+        (7, "credited_7", "Credited in 7 days"),
+        (30, "credited_30", "Credited in 30 days"),
     )
     return [
         Number(
@@ -137,7 +135,7 @@ def _money_numbers(now: datetime) -> list[Number]:
             label,
             credited.last(days),
             _credit_legs(money.first_moment(now=now, days=days)),
-            note="since midnight UTC" if days == 1 else "credited, today included",
+            note="since midnight UTC" if days == 1 else "today included",
             is_wei=True,
         )
         for days, key, label in windows
@@ -166,9 +164,8 @@ def _credited_chart(now: datetime) -> Chart:
             show.list_of(
                 Leg,
                 side="credits",
-                effective_at__year=day.year,
-                effective_at__month=day.month,
-                effective_at__day=day.day,
+                effective_at__gte=f"{day} 00:00:00+00:00",
+                effective_at__lt=f"{day + timedelta(days=1)} 00:00:00+00:00",
             )
             for day in credited.days
         ],
@@ -177,16 +174,13 @@ def _credited_chart(now: datetime) -> Chart:
 
 
 def _sessions_chart(now: datetime) -> Chart:
-    started = remembered(
-        "dashboard:started", CHART_SECONDS, lambda: life.started_per_hour(now=now, hours=CHART_HOURS)
-    )
+    started = in_proportion("dashboard:started", lambda: life.started_per_hour(now=now, hours=CHART_HOURS))
     return Chart(
         "sessions-per-hour",
         f"Sessions started per hour, last {CHART_HOURS} hours",
         [f"{hour:%a %H:00}" for hour in started.hours],
         [Series("Sessions", started.counts)],
         unit="count",
-        kind="line",
         links=[
             show.list_of(
                 StreamSession,
@@ -201,9 +195,7 @@ def _sessions_chart(now: datetime) -> Chart:
 
 
 def _hosts_chart(now: datetime) -> Chart:
-    hosts = remembered(
-        "dashboard:hosts", CHART_SECONDS, lambda: money.top_hosts(now=now, days=TOP_DAYS, limit=TOP_HOSTS)
-    )
+    hosts = in_proportion("dashboard:hosts", lambda: money.top_hosts(now=now, days=TOP_DAYS, limit=TOP_HOSTS))
     return Chart(
         "top-hosts",
         f"Top hosts, last {TOP_DAYS} days",

@@ -16,51 +16,68 @@ from django.utils.safestring import SafeString
 
 from core.money import WEI_PER_ETH, eth_from_wei
 
+Html = SafeString | str
 Tone = Literal["good", "warn", "bad", "info", "calm"]
 
 NOTHING = format_html('<span class="ep-none" title="{}">&ndash;</span>', "not set")
 _SHOWN_DECIMALS = 8
 
 
-def eth_text(wei: int) -> str:
+def eth_text(wei: int, *, decimals: int = _SHOWN_DECIMALS) -> str:
     """An amount short enough for a column: at most eight decimals, cut towards zero."""
-    cut = WEI_PER_ETH // 10**_SHOWN_DECIMALS
+    cut = WEI_PER_ETH // 10**decimals
     shown = abs(wei) // cut * cut
     if wei and not shown:
-        return "<0.00000001" if wei > 0 else ">-0.00000001"
+        smallest = eth_from_wei(cut)
+        return f"<{smallest}" if wei > 0 else f">-{smallest}"
     whole, _, fraction = eth_from_wei(shown).partition(".")
     digits = f"{int(whole):,}.{fraction}" if fraction else f"{int(whole):,}"
     return f"\N{MINUS SIGN}{digits}" if wei < 0 else digits
 
 
-def eth(wei: int | None, *, signed: bool = False) -> SafeString:
+def headline_text(wei: int) -> str:
+    """An amount to be read at a glance: four decimals once it is a whole ETH or more."""
+    return eth_text(wei, decimals=4 if abs(wei) >= WEI_PER_ETH else _SHOWN_DECIMALS)
+
+
+def _eth_span(wei: int, text: str, tone: str) -> SafeString:
+    return format_html(
+        '<span class="ep-eth {}" title="{} wei">{} <small>ETH</small></span>', tone, f"{wei:,}", text
+    )
+
+
+def eth(wei: int | None) -> SafeString:
     """An amount in ETH, with the exact wei on hover."""
     if wei is None:
         return NOTHING
-    tone = (
-        ("ep-plus" if wei > 0 else "ep-minus" if wei < 0 else "")
-        if signed
-        else ("ep-minus" if wei < 0 else "")
-    )
-    sign = "+" if signed and wei > 0 else ""
-    return format_html(
-        '<span class="ep-eth {}" title="{} wei">{}{} <small>ETH</small></span>',
-        tone,
-        f"{wei:,}",
-        sign,
-        eth_text(wei),
-    )
+    return _eth_span(wei, eth_text(wei), "ep-minus" if wei < 0 else "")
 
 
-def amount(value: int | None, asset: str, *, signed: bool = False) -> SafeString:
-    """An amount of any asset; ETH is held in wei, the others are whole numbers as they are."""
+def headline_eth(wei: int) -> SafeString:
+    """An amount in ETH among the figures of a page, with the exact wei on hover."""
+    return _eth_span(wei, headline_text(wei), "ep-minus" if wei < 0 else "")
+
+
+def moved_eth(wei: int) -> SafeString:
+    """An amount that moved: with its sign, green when it came and red when it went."""
+    text = f"+{eth_text(wei)}" if wei > 0 else eth_text(wei)
+    return _eth_span(wei, text, "ep-plus" if wei > 0 else "ep-minus")
+
+
+def amount(value: int | None, asset: str) -> SafeString:
+    """A balance of any asset; ETH is held in wei, the others are whole numbers as they are."""
     if value is None:
         return NOTHING
-    if asset == "ETH":
-        return eth(value, signed=signed)
-    return format_html(
-        '<span class="ep-eth">{} <small>{}</small></span>', f"{value:+,}" if signed else f"{value:,}", asset
-    )
+    return eth(value) if asset == "ETH" else _units(f"{value:,}", asset)
+
+
+def moved(value: int, asset: str) -> SafeString:
+    """An amount of any asset that moved, with its sign."""
+    return moved_eth(value) if asset == "ETH" else _units(f"{value:+,}", asset)
+
+
+def _units(text: str, asset: str) -> SafeString:
+    return format_html('<span class="ep-eth">{} <small>{}</small></span>', text, asset)
 
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -185,22 +202,41 @@ def link(record: Model | None, text: object = None) -> SafeString:
 
 def words(name: str) -> str:
     """A key of some JSON as a person would say it: `segment_start` is "Segment start"."""
-    return name.replace("_", " ").strip().capitalize() if name.islower() else name
+    spoken = name.removesuffix("_ms").replace("_", " ").strip() + (" (ms)" if name.endswith("_ms") else "")
+    if not name.islower():
+        return spoken
+    spoken = spoken.capitalize()
+    for given, right in _ACRONYMS.items():
+        spoken = spoken.replace(given, right)
+    return spoken
 
 
-def plain(value: Any) -> SafeString | str:
+_ACRONYMS = {"Ip": "IP", "ip address": "IP address", "Url": "URL"}
+
+
+def reason(text: str) -> Html:
+    """A reason: the wire's own words spelled out, free text as it was written."""
+    if not text:
+        return NOTHING
+    return words(text) if "_" in text and text.islower() and " " not in text else text
+
+
+def yes_no(value: Any) -> Any:
+    """Truth in words; everything else as it is."""
+    return ("yes" if value else "no") if isinstance(value, bool) else value
+
+
+def plain(value: Any) -> Html:
     """Any JSON value, without quotes, braces or `None`."""
     if value is None or value in ("", [], {}):
         return NOTHING
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return str(yes_no(value))
     if isinstance(value, Mapping):
         return definitions(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return format_html(
-            '<ul class="ep-list">{}</ul>',
-            format_html_join("", "<li>{}</li>", ((plain(item),) for item in value)),
-        )
+        items = format_html_join("", "<li>{}</li>", ((plain(item),) for item in value))
+        return format_html('<ul class="ep-list">{}</ul>', items)
     return code(str(value))
 
 

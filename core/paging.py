@@ -98,8 +98,13 @@ class DateDrill:
         return first.timetuple()[:depth] <= parts <= last.timetuple()[:depth]
 
     def _bounds(self) -> tuple[datetime | None, datetime | None]:
-        # Of all rows, not of the filtered ones: the ends of an index, whatever the filters are.
-        ends = self.changelist.model._default_manager.aggregate(first=Min(self.field), last=Max(self.field))
+        # Of all rows, not of the filtered ones: the ends of an index, whatever the filters are. A date of
+        # a related row is asked of that row's own table.
+        *relations, column = self.field.split("__")
+        rows = self.changelist.root_queryset
+        for relation in relations:
+            rows = rows.model._meta.get_field(relation).related_model._default_manager.all()
+        ends = rows.order_by().aggregate(first=Min(column), last=Max(column))
         return ends["first"], ends["last"]
 
     def _link(self, *parts: int) -> str:

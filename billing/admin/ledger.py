@@ -1,11 +1,10 @@
 """The books, as staff read them: accounts, entries, legs. One verb: reversing an entry."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -13,16 +12,14 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
 from billing.models import Account, Entry, Export, Leg
-from billing.services import dashboard, ledger
+from billing.services import balances, dashboard, ledger
 from core import display as show
 from core.admin import Done, ReadOnlyAdmin, ServiceAdmin, Verb
-from core.admin.lists import ExactFilter
 from core.admin.panels import Column, Facts, Figure, Figures, Html, Panel, Table
-from core.fields import AmountField
 from core.money import eth_from_wei
 
 EXPORT = "billing.export_ledger"
-_STATEMENT_LINES = 20
+_STATEMENT_LINES = 15
 
 
 def _eth_or_blank(asset: str, value: int | None) -> str:
@@ -35,7 +32,7 @@ def statement(account: Account | None, *, lines: int = _STATEMENT_LINES, title: 
         Leg.objects.filter(account=account).select_related("entry").order_by("-id")[:lines] if account else ()
     )
     columns = [
-        Column("When"),
+        Column("Effective"),
         Column("Entry"),
         Column("Reason"),
         Column("Amount", number=True),
@@ -49,8 +46,8 @@ def statement(account: Account | None, *, lines: int = _STATEMENT_LINES, title: 
             [
                 show.at(leg.effective_at),
                 show.link(leg.entry, leg.get_kind_display()),
-                leg.entry.reason or show.NOTHING,
-                show.amount(leg.amount, leg.asset, signed=True),
+                show.reason(leg.entry.reason),
+                show.moved(leg.amount, leg.asset),
                 show.amount(leg.balance_after, leg.asset),
             ][: 5 if kept else 4]
             for leg in legs
@@ -85,25 +82,17 @@ class AccountAdmin(ReadOnlyAdmin):
         ("address", lambda account: account.address),
         ("asset", lambda account: account.asset),
         ("kept", lambda account: account.kept),
-        ("balance", lambda account: account.balance if account.kept else account.contra_balance),
-        ("balance_eth", lambda account: _eth_or_blank(account.asset, account.balance)),
+        ("balance", balances.of_account),
+        ("balance_eth", lambda account: _eth_or_blank(account.asset, balances.of_account(account))),
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
-        # A contra account's balance is the sum of its legs. There are only a handful of them, and only
-        # for them PostgreSQL evaluates the sum.
-        legs = Leg.objects.filter(account=OuterRef("pk"), account__kept=False).order_by().values("account")
-        total = Subquery(legs.annotate(total=Sum("amount")).values("total"), output_field=AmountField())
-        rows: QuerySet[Account] = super().get_queryset(request)
-        return rows.annotate(contra_balance=Coalesce(total, 0, output_field=AmountField()))
 
     @admin.display(description="orchestrator")
     def orchestrator_link(self, account: Account) -> SafeString:
         return show.link(account.orchestrator)
 
     @admin.display(description="balance")
-    def balance_shown(self, account: Any) -> SafeString:
-        return show.amount(account.balance if account.kept else account.contra_balance, account.asset)
+    def balance_shown(self, account: Account) -> SafeString:
+        return show.amount(balances.of_account(account), account.asset)
 
     @admin.display(description="kind")
     def nature(self, account: Account) -> SafeString:
@@ -113,7 +102,7 @@ class AccountAdmin(ReadOnlyAdmin):
         return nature(record)
 
     def panels(self, request: HttpRequest, record: Any) -> list[Panel]:
-        balance = record.balance if record.kept else record.contra_balance
+        balance = balances.of_account(record)
         facts: list[tuple[str, Html]] = [
             ("Address", show.copyable(record.address, what="address")),
             ("Asset", record.get_asset_display()),
@@ -169,8 +158,7 @@ REVERSE = Verb(
     permission="billing.reverse_entry",
     danger=True,
     explain=lambda entry: (
-        "This posts the mirror image of the entry, now. The entry itself stays. "
-        "It can be reversed only once."
+        "This posts the mirror image of the entry, now. The entry itself stays. It can be reversed only once."
     ),
     available=lambda entry: not hasattr(entry, "reversed_by") and entry.reverses_id is None,
     run=_reverse,
@@ -179,6 +167,9 @@ REVERSE = Verb(
 
 @admin.register(Entry)
 class EntryAdmin(ServiceAdmin):
+    """Apps above add panels with what an entry was made from."""
+
+    more_panels: ClassVar[list[Callable[[HttpRequest, Entry], list[Panel]]]] = []
     list_display = (
         "kind_shown",
         "reason_shown",
@@ -226,7 +217,7 @@ class EntryAdmin(ServiceAdmin):
 
     @admin.display(description="reason")
     def reason_shown(self, entry: Entry) -> Html:
-        return entry.reason or show.NOTHING
+        return show.reason(entry.reason)
 
     @admin.display(description="orchestrator")
     def orchestrator_link(self, entry: Entry) -> SafeString:
@@ -240,7 +231,7 @@ class EntryAdmin(ServiceAdmin):
                 "",
                 "<span>{} {}</span>",
                 (
-                    (show.link(leg.account), show.amount(leg.amount, leg.asset, signed=True))
+                    (show.link(leg.account), show.moved(leg.amount, leg.asset))
                     for leg in sorted(entry.legs.all(), key=lambda leg: leg.amount, reverse=True)
                 ),
             ),
@@ -270,7 +261,7 @@ class EntryAdmin(ServiceAdmin):
         facts: list[tuple[str, Html]] = [
             ("Idempotency key", show.copyable(record.key, what="key")),
             ("Kind", record.get_kind_display()),
-            ("Reason", record.reason or show.NOTHING),
+            ("Reason", show.reason(record.reason)),
             ("Orchestrator", show.link(record.orchestrator)),
             ("Effective", show.at(record.effective_at)),
             ("Recorded", show.at(record.recorded_at)),
@@ -294,7 +285,7 @@ class EntryAdmin(ServiceAdmin):
                     [
                         show.link(leg.account),
                         leg.asset,
-                        show.amount(leg.amount, leg.asset, signed=True),
+                        show.moved(leg.amount, leg.asset),
                         show.amount(leg.balance_after, leg.asset),
                     ]
                     for leg in legs
@@ -303,9 +294,12 @@ class EntryAdmin(ServiceAdmin):
                 note="Legs of an entry sum to zero per asset; PostgreSQL holds them to it.",
             ),
             Facts("Entry", facts),
-            Facts("Facts", [(show.words(key), show.plain(value)) for key, value in record.metadata.items()])
+            Facts(
+                "Metadata", [(show.words(key), show.plain(value)) for key, value in record.metadata.items()]
+            )
             if record.metadata
-            else Facts("Facts", [("Metadata", "none")]),
+            else Facts("Metadata", [("Facts", "none")]),
+            *(panel for more in self.more_panels for panel in more(request, record)),
         ]
 
 
@@ -325,22 +319,14 @@ class CreditsFilter(admin.SimpleListFilter):
         return queryset.filter(account__in=list(sources))
 
 
-class AccountFilter(ExactFilter):
-    title, parameter_name, field = "account address", "address", "account__address"
-
-
 @admin.register(Leg)
 class LegAdmin(ReadOnlyAdmin):
     list_display = ("entry_link", "account_link", "amount_shown", "balance", "effective")
-    list_filter = (
-        CreditsFilter,
-        ("kind", ChoicesDropdownFilter),
-        ("asset", ChoicesDropdownFilter),
-        ("account", AutocompleteSelectFilter),
-    )
+    list_filter = (CreditsFilter, ("account", AutocompleteSelectFilter))
     list_select_related = ("entry", "account")
-    date_hierarchy = "effective_at"
-    ordering = ("-id",)
+    date_hierarchy = "entry__recorded_at"
+    # The date of the entry first: it has the index that finds a day among millions.
+    ordering = ("-entry__recorded_at", "-id")
     csv_permission = EXPORT
     csv_columns = (
         ("id", lambda leg: leg.pk),
@@ -364,7 +350,7 @@ class LegAdmin(ReadOnlyAdmin):
 
     @admin.display(description="amount")
     def amount_shown(self, leg: Leg) -> SafeString:
-        return show.amount(leg.amount, leg.asset, signed=True)
+        return show.moved(leg.amount, leg.asset)
 
     @admin.display(description="balance after")
     def balance(self, leg: Leg) -> SafeString:
@@ -381,7 +367,7 @@ class LegAdmin(ReadOnlyAdmin):
                 [
                     ("Entry", show.link(record.entry)),
                     ("Account", show.link(record.account)),
-                    ("Amount", show.amount(record.amount, record.asset, signed=True)),
+                    ("Amount", show.moved(record.amount, record.asset)),
                     ("Balance after", show.amount(record.balance_after, record.asset)),
                     ("Kind", record.get_kind_display()),
                     ("Effective", show.at(record.effective_at)),

@@ -230,15 +230,19 @@ def _figures(host: Orchestrator, accounts: Mapping[str, Account], credited: dash
         [
             Figure(
                 "Owed",
-                show.eth(owed.balance if owed else 0),
+                show.headline_eth(owed.balance if owed else 0),
                 note="earned and not paid",
                 href=show.page_of(owed) if owed else "",
             ),
             Figure(
-                "In flight", show.eth(in_flight.balance if in_flight else 0), note="on its way to the host"
+                "In flight",
+                show.headline_eth(in_flight.balance if in_flight else 0),
+                note="on its way to the host",
             ),
-            Figure("Credited today", show.eth(credited.last(1)), note="since midnight UTC"),
-            Figure("Credited in 30 days", show.eth(credited.last(30)), note="by the day it was earned"),
+            Figure("Credited today", show.headline_eth(credited.last(1)), note="since midnight UTC"),
+            Figure(
+                "Credited in 30 days", show.headline_eth(credited.last(30)), note="by the day it was earned"
+            ),
         ]
     )
 

@@ -28,7 +28,11 @@ def event_badge(event: RegistryEvent) -> SafeString:
 
 def summary(event: RegistryEvent) -> Html:
     """What a record says beyond its name, on one line."""
-    told = (f"{show.words(key)}: {value}" for key, value in event.details.items() if value not in (None, ""))
+    told = (
+        f"{show.words(key)}: {show.yes_no(value)}"
+        for key, value in event.details.items()
+        if value not in (None, "")
+    )
     return " · ".join(told) or show.NOTHING
 
 

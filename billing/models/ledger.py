@@ -96,6 +96,12 @@ class Entry(models.Model):
             # The journal of one orchestrator, newest first.
             models.Index(fields=["orchestrator", "-id"], name="billing_entry_of_orchestrator"),
             models.Index(fields=["recorded_at"], name="billing_entry_recorded_at"),
+            # The few entries that are not session time, which a list of millions would hide.
+            models.Index(
+                fields=["kind", "recorded_at"],
+                condition=~Q(kind="session_segment"),
+                name="billing_entry_beside_sessions",
+            ),
         ]
 
     def __str__(self) -> str:

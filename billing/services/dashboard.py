@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import Count, Q, Sum
 
 from billing.models import Account, Asset, Kind, Orchestrator
+from core.caching import in_proportion
 
 SOURCES = ("platform:compute", "platform:adjustments")
 """The contra accounts that credits to hosts come from; what leaves them is what hosts were credited."""
@@ -77,12 +78,27 @@ def credited_per_day(*, now: datetime, days: int, orchestrator_pk: int | None = 
     calendar = [start.date() + timedelta(days=step) for step in range(days)]
     position = {day: index for index, day in enumerate(calendar)}
     by_kind: dict[str, list[int]] = {kind.value: [0] * days for kind in Kind}
-    sign, accounts = _accounts(orchestrator_pk)
-    with connection.cursor() as cursor:
-        cursor.execute(_CREDITED, [accounts, start, start + timedelta(days=days)])
-        for day, kind, wei in cursor.fetchall():
-            by_kind.setdefault(kind, [0] * days)[position[day]] = sign * int(wei)
+    for day, kind, wei in _sums(start, start + timedelta(days=days), orchestrator_pk):
+        by_kind.setdefault(kind, [0] * days)[position[day]] = wei
     return Credited(calendar, {kind: values for kind, values in by_kind.items() if any(values)})
+
+
+def _sums(start: datetime, end: datetime, orchestrator_pk: int | None) -> list[tuple[date, str, int]]:
+    """Sums per day and kind. Late events may still change a day that is over, but rarely; so over all
+    hosts, days before yesterday are remembered for a while, and the last two are read each time."""
+    sign, accounts = _accounts(orchestrator_pk)
+    if orchestrator_pk is not None:
+        return _read_sums(accounts, start, end, sign)
+    fresh = max(start, end - timedelta(days=2))
+    key = f"credited:{start:%Y-%m-%d}:{fresh:%Y-%m-%d}"
+    settled = in_proportion(key, lambda: _read_sums(accounts, start, fresh, sign))
+    return settled + _read_sums(accounts, fresh, end, sign)
+
+
+def _read_sums(accounts: list[int], start: datetime, end: datetime, sign: int) -> list[tuple[date, str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CREDITED, [accounts, start, end])
+        return [(day, kind, sign * int(wei)) for day, kind, wei in cursor.fetchall()]
 
 
 def _accounts(orchestrator_pk: int | None) -> tuple[int, list[int]]:

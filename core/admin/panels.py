@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from django.utils.safestring import SafeString
-
-Html = SafeString | str
+from core.display import Html
 
 
 @dataclass(frozen=True, slots=True)

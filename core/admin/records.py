@@ -6,17 +6,27 @@ from typing import Any, ClassVar
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
 
 from core.admin import csv, verbs
 from core.admin.panels import Html, Panel
 from core.admin.verbs import Verb
 from core.paging import CappedPaginator
+
+
+class RecordList(ChangeList):  # type: ignore[misc]
+    """A list that may leave out rows which are reached by other ways."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        self.root_queryset = self.model_admin.listed(self.root_queryset)
+        rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        return rows
 
 
 class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
@@ -84,6 +94,13 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
         return TemplateResponse(request, "admin/record.html", context)
 
     # --- The list ---------------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RecordList]:
+        return RecordList
+
+    def listed(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows that belong into the list, before any filter."""
+        return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         # A link cut short by a mail client still shows the list: a page number is all digits.

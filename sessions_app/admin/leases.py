@@ -1,5 +1,6 @@
 """Activity leases, as staff read them, and their revocation."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -10,9 +11,29 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from core import display as show
-from core.admin import ServiceAdmin
+from core.admin import Done, ServiceAdmin, Verb
 from core.admin.panels import Facts, Html, Panel
 from sessions_app.models import ActivityLease
+from sessions_app.services import leases
+
+
+def _revoke(lease: ActivityLease, answers: Mapping[str, Any], actor: str) -> Done:
+    leases.revoke(lease_id=lease.lease_id, now=timezone.now())
+    return Done(f"Revoked lease {lease.lease_id}.")
+
+
+REVOKE = Verb(
+    name="revoke",
+    title="Revoke",
+    icon="timer_off",
+    permission="sessions_app.revoke_lease",
+    danger=True,
+    explain=lambda lease: (
+        f"Watchers may put {lease.orchestrator} to sleep, unless something else keeps it busy."
+    ),
+    available=lambda lease: lease.revoked_at is None,
+    run=_revoke,
+)
 
 
 def state(lease: ActivityLease) -> SafeString:
@@ -57,6 +78,7 @@ class ActivityLeaseAdmin(ServiceAdmin):
     search_fields = ("lease_id__exact", "orchestrator__orchestrator_id__exact")
     search_help_text = "Lease id or orchestrator id"
     ordering = ("-last_seen_at", "-lease_id")
+    verbs = (REVOKE,)
 
     @admin.display(description="orchestrator")
     def orchestrator_link(self, lease: ActivityLease) -> SafeString:

@@ -10,8 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from billing.admin.ledger import EntryAdmin
+from billing.models import Entry
 from core import display as show
 from core.admin import ReadOnlyAdmin
 from core.admin.lists import ExactFilter
@@ -43,11 +45,7 @@ class CreditFilter(admin.SimpleListFilter):
 @admin.register(Segment)
 class SegmentAdmin(ReadOnlyAdmin):
     list_display = ("name", "orchestrator_link", "closed_by", "started", "length", "credit_shown", "proof")
-    list_filter = (
-        CreditFilter,
-        ("trigger", ChoicesDropdownFilter),
-        ("orchestrator", AutocompleteSelectFilter),
-    )
+    list_filter = (CreditFilter, ("orchestrator", AutocompleteSelectFilter))
     list_select_related = ("session", "orchestrator", "entry")
     search_fields = ("session__session_id__exact",)
     search_help_text = "Session id"
@@ -138,6 +136,17 @@ def _proof(segment: Segment) -> Facts:
             ("What is hashed", "The facts of this segment, as canonical JSON, with SHA-256."),
         ],
     )
+
+
+def behind(request: HttpRequest, entry: Entry) -> list[Panel]:
+    """On an entry's page: the segment that it credits."""
+    if not request.user.has_perm("sessions_app.view_segment"):
+        return []
+    segment = Segment.objects.filter(entry=entry).select_related("session", "orchestrator").first()
+    return [] if segment is None else [_facts(segment)]
+
+
+EntryAdmin.more_panels.append(behind)
 
 
 class SessionIdFilter(ExactFilter):

@@ -73,9 +73,9 @@ class StreamSessionAdmin(ReadOnlyAdmin):
     date_hierarchy = "started_at"
     ordering = ("-started_at", "-id")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[StreamSession]:
-        rows: QuerySet[StreamSession] = super().get_queryset(request)
-        return rows
+    def listed(self, rows: QuerySet[StreamSession]) -> QuerySet[StreamSession]:
+        # Earlier lives of a session id are reached from its newest one; the list's index leaves them out.
+        return rows.filter(is_newest=True)
 
     @admin.display(description="session")
     def name(self, session: StreamSession) -> Html:
@@ -143,7 +143,7 @@ def _figures(session: StreamSession) -> Figures:
                 note="until it ended" if session.ended_at else "until the last event",
             ),
             Figure("Billed", show.duration(session.billed_ms), note="in credited segments"),
-            Figure("Credited", show.eth(session.billed_wei)),
+            Figure("Credited", show.headline_eth(session.billed_wei), note="to the host's account"),
             Figure("Heartbeats", f"{session.heartbeat_count:,}"),
         ]
     )

@@ -19,10 +19,11 @@
   }
 
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy]");
+    const button = event.target.closest("[data-copy], [data-copy-from]");
     if (!button) return;
     event.preventDefault();
-    await copyText(button.dataset.copy);
+    const source = button.dataset.copyFrom && document.getElementById(button.dataset.copyFrom);
+    await copyText(source ? source.textContent : button.dataset.copy);
     const icon = button.querySelector(".material-symbols-outlined");
     const label = button.querySelector("[data-copy-label]");
     button.classList.add("ep-copied");
