@@ -65,7 +65,7 @@ def prepared(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]
             return list(cursor.fetchall())
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters, prepare=True)
+        cursor.execute(statement, parameters, prepare=True, binary=True)
         return cursor.fetchall()
 
 

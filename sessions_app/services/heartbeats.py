@@ -14,16 +14,29 @@ from sessions_app.machine import Rules
 from sessions_app.services.engine import Incoming
 from sessions_app.snapshots import Snapshot
 
-# `host` is the session's present orchestrator, whose addresses must already be the event's: then there is
-# nothing to learn. The cascade's first two sources are asked, because they could name somebody else.
-# An event id takes part in the same statement: it is refused by the unique index if it was used before.
-APPLY = """
+# One event and many are the same statement over another source. A lone event must not be an array of one:
+# the planner takes any array for ten rows, finds a plan made for the real values cheaper, and so would plan
+# again at every heartbeat, which costs more than to run it.
+ONE = """
+WITH report AS NOT MATERIALIZED (
+    SELECT %s::int AS place, %s::text AS session_id, %s::text AS orchestrator_id, %s::inet AS address,
+        %s::int AS port, %s::text AS edge_id, %s::text AS streamer_id, %s::text AS event_id,
+        %s::timestamptz AS at, %s::bool AS exact
+)"""
+
+MANY = """
 WITH report AS (
     SELECT * FROM unnest(
         %s::int[], %s::text[], %s::text[], %s::inet[], %s::int[], %s::text[], %s::text[], %s::text[],
         %s::timestamptz[], %s::bool[]
     ) AS report (place, session_id, orchestrator_id, address, port, edge_id, streamer_id, event_id, at, exact)
-), applied AS (
+)"""
+
+# `host` is the session's present orchestrator, whose addresses must already be the event's: then there is
+# nothing to learn. The cascade's first two sources are asked, because they could name somebody else.
+# An event id takes part in the same statement: it is refused by the unique index if it was used before.
+APPLY = """
+, applied AS (
     UPDATE sessions_app_streamsession AS session SET
         last_seen_at = GREATEST(report.at, session.last_seen_at),
         updated_at = %s,
@@ -106,33 +119,38 @@ def apply(
     )
     if not usable:
         return {}
+    source = ONE if len(usable) == 1 else MANY
     parameters: list[Any] = [
-        *_columns(usable),
+        *(_values(*usable[0]) if source is ONE else _columns(usable)),
         now,
         caller_ip,
         rules.max_gap or _FOREVER,
         rules.segment,
     ]
     if any(event.event_id for _, event in usable):
-        rows = prepared(APPLY + REMEMBER, [*parameters, now, now])
+        rows = prepared(source + APPLY + REMEMBER, [*parameters, now, now])
     else:
-        rows = prepared(APPLY + RETURN, parameters)
+        rows = prepared(source + APPLY + RETURN, parameters)
     return {row[0]: _snapshot(events[row[0]], row, now) for row in rows}
 
 
+def _values(place: int, event: Incoming) -> tuple[Any, ...]:
+    return (
+        place,
+        event.session_id,
+        event.orchestrator_id,
+        event.upstream_addr,
+        event.upstream_port,
+        event.edge_id,
+        event.streamer_id,
+        event.event_id,
+        event.at,
+        event.exact,
+    )
+
+
 def _columns(events: Sequence[tuple[int, Incoming]]) -> list[list[Any]]:
-    return [
-        [place for place, _ in events],
-        [event.session_id for _, event in events],
-        [event.orchestrator_id for _, event in events],
-        [event.upstream_addr for _, event in events],
-        [event.upstream_port for _, event in events],
-        [event.edge_id for _, event in events],
-        [event.streamer_id for _, event in events],
-        [event.event_id for _, event in events],
-        [event.at for _, event in events],
-        [event.exact for _, event in events],
-    ]
+    return [list(column) for column in zip(*(_values(*event) for event in events), strict=True)]
 
 
 def _snapshot(event: Incoming, row: tuple[Any, ...], now: datetime) -> Snapshot:
