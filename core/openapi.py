@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from pydantic import BaseModel
 from pydantic.json_schema import model_json_schema
 
 from core.access import AccessClass
@@ -23,7 +24,7 @@ def operation(
     tag: str,
     summary: str,
     answers: type[Output],
-    takes: type[Input] | None = None,
+    takes: type[BaseModel] | None = None,
     query: type[Input] | None = None,
     refusals: Iterable[type[DomainError]] = (),
     example: dict[str, Any] | None = None,

@@ -6,7 +6,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from django.http import HttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, extend_schema
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_core import from_json, to_json
 from rest_framework.request import Request
@@ -16,6 +15,7 @@ from core.api import NOT_AN_OBJECT, EmbodyView, parse_json, require_json
 from core.errors import DomainError, Invalid
 from core.hotpath import HotPath, Meta
 from core.net import client_ip
+from core.openapi import operation
 from core.wire import (
     Clean,
     Identifier,
@@ -31,7 +31,7 @@ from core.wire import (
 )
 from sessions_app.records import SessionRecord, record
 from sessions_app.services import events
-from sessions_app.services.engine import Incoming, Result
+from sessions_app.services.engine import Incoming, Result, UpstreamMissing
 
 MAX_BATCH = 1_000
 MAX_AGE = timedelta(days=35)
@@ -207,18 +207,14 @@ def _time_problem(occurred_at: datetime, now: datetime, loc: tuple[str | int, ..
 event_reported = HotPath(access.require_reporter, report_event)
 events_reported = HotPath(access.require_reporter, report_events)
 
-_START = OpenApiExample(
-    "A session starts",
-    request_only=True,
-    value={
-        "session_id": "s1",
-        "event": "start",
-        "upstream_addr": "203.0.113.11",
-        "upstream_port": 8888,
-        "edge_id": "edge-a",
-        "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
-    },
-)
+_START = {
+    "session_id": "s1",
+    "event": "start",
+    "upstream_addr": "203.0.113.11",
+    "upstream_port": 8888,
+    "edge_id": "edge-a",
+    "event_id": "0f8fad5b-d9cb-469f-a165-70867728950e",
+}
 
 
 class SessionEvents(EmbodyView):
@@ -226,12 +222,14 @@ class SessionEvents(EmbodyView):
 
     access: ClassVar[Mapping[str, type[Any]]] = {"POST": access.Reporter}
 
-    @extend_schema(
-        operation_id="report_session_event",
-        tags=["sessions"],
-        request=EventReport,
-        responses=SessionRecord,
-        examples=[_START],
+    @operation(
+        "report_session_event",
+        tag="sessions",
+        summary="Report a session event",
+        takes=EventReport,
+        answers=SessionRecord,
+        refusals=[UpstreamMissing],
+        example=_START,
     )
     def post(self, request: Request) -> HttpResponse:
         """Report that a session started, is alive, or ended."""
@@ -243,11 +241,13 @@ class SessionEventBatches(EmbodyView):
 
     access: ClassVar[Mapping[str, type[Any]]] = {"POST": access.Reporter}
 
-    @extend_schema(
-        operation_id="report_session_events",
-        tags=["sessions"],
-        request=DescribedEventBatch,
-        responses=BatchResult,
+    @operation(
+        "report_session_events",
+        tag="sessions",
+        summary="Report many session events",
+        takes=DescribedEventBatch,
+        answers=BatchResult,
+        example={"events": [_START]},
     )
     def post(self, request: Request) -> HttpResponse:
         """Report up to 1,000 events; each is answered as if it had come alone."""
