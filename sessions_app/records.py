@@ -10,7 +10,7 @@ from typing import Any
 from core.money import eth_from_wei
 from core.net import normalise_ip
 from core.timestamps import zulu
-from core.wire import EthAmount, Output, ZuluTime
+from core.wire import Eth, Output, ZuluTime
 
 COLUMNS = (
     "session_id",
@@ -47,8 +47,8 @@ class SessionRecord(Output):
     ended_at: ZuluTime | None
     last_billed_at: ZuluTime
     billed_ms: int
-    billed_eth: EthAmount
-    last_credited_eth: EthAmount
+    billed_eth: Eth
+    last_credited_eth: Eth
     heartbeat_count: int
     last_event: str
     updated_at: ZuluTime
