@@ -71,8 +71,8 @@ def test_the_fast_record_agrees_with_the_documented_one(values: dict[str, Any]) 
 
     documented = SessionRecord(
         orchestrator_id=row["orchestrator"],
-        billed_eth=int(row["billed_wei"]) * Decimal("1e-18"),
-        last_credited_eth=int(row["last_credited_wei"]) * Decimal("1e-18"),
+        billed_eth=int(row["billed_wei"]),
+        last_credited_eth=int(row["last_credited_wei"]),
         **{name: row[name] for name in COLUMNS if not name.endswith("_wei")},
     )
 
