@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
 from django.test import Client
 
 from billing import chart
@@ -94,15 +95,23 @@ def assert_books_hold() -> None:
     """The trial balance is clean, and sessions, segments and entries tell the same story."""
     assert trial_balance.check() == []
     rate = wei_per_minute(settings.SESSION_CREDIT_ETH_PER_MINUTE)
-    for session in StreamSession.objects.all():
-        segments = list(session.segments.order_by("segment_index"))
+    paid = dict(
+        Leg.objects.filter(account__kept=True).values_list(
+            Concat("entry__key", Value(" "), "account__address"), "amount"
+        )
+    )
+    for session in StreamSession.objects.prefetch_related("segments__entry"):
+        segments = sorted(session.segments.all(), key=lambda segment: segment.segment_index)
         assert [segment.segment_index for segment in segments] == list(range(session.segment_index))
         credited = [segment for segment in segments if segment.entry_id]
         assert session.billed_ms == sum(segment.duration_ms for segment in credited)
         assert session.billed_wei == sum(segment.amount_wei for segment in credited)
         _assert_no_interval_twice(session, segments)
         for segment in credited:
-            _assert_paid_once(segment, rate)
+            assert segment.entry is not None
+            place = f"orchestrator:{segment.orchestrator_id}:owed"
+            assert segment.amount_wei == segment.duration_ms * rate // 60_000
+            assert segment.amount_wei == paid[f"{segment.entry.key} {place}"]
     assert Entry.objects.filter(kind="session_segment").count() == Segment.objects.exclude(entry=None).count()
 
 
@@ -114,14 +123,6 @@ def _assert_no_interval_twice(session: StreamSession, segments: list[Segment]) -
         assert segment.started_at - reached < timedelta(milliseconds=1)
         assert segment.duration_ms == (segment.ended_at - segment.started_at) // timedelta(milliseconds=1)
         reached = segment.ended_at
-
-
-def _assert_paid_once(segment: Segment, rate: Fraction) -> None:
-    assert segment.entry is not None
-    assert segment.orchestrator is not None
-    place = chart.owed(segment.orchestrator.pk)
-    leg = Leg.objects.get(entry=segment.entry, account__address=place.address)
-    assert leg.amount == segment.amount_wei == segment.duration_ms * rate // 60_000
 
 
 def rows() -> Mapping[str, list[Any]]:
