@@ -46,7 +46,9 @@ def _connections_stay() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _hosts() -> None:
-    TokenFactory(orchestrator=OrchestratorFactory(orchestrator_id="orch-a"), secret="fuzz-token")
+    TokenFactory.create(
+        orchestrator=OrchestratorFactory.create(orchestrator_id="orch-a"), secret="fuzz-token"
+    )
 
 
 @schema.parametrize()

@@ -129,7 +129,8 @@ def test_acknowledged_events_survive_power_cuts_and_are_credited_once() -> None:
     for edge in edges:
         edge.start()
     with ExitStack() as ending:
-        ending.callback(lambda: [edge.done.set() for edge in edges])
+        for edge in edges:
+            ending.callback(edge.done.set)
         for _ in range(POWER_CUTS):
             app.send_task(REAPER)
             with running_server(2, SETTINGS, port) as server, running_worker(SETTINGS) as worker:

@@ -33,7 +33,7 @@ def after(seconds: float) -> datetime:
 
 def host(name: str, address: str | None = None, **facts: Any) -> Orchestrator:
     """A registered orchestrator with a public address."""
-    return OrchestratorFactory(orchestrator_id=name, host_public_ip=address, **facts)
+    return OrchestratorFactory.create(orchestrator_id=name, host_public_ip=address, **facts)
 
 
 def incoming(session_id: str, event: str = "heartbeat", *, at: datetime = NOON, **facts: Any) -> Incoming:

@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from billing.models import Entry, Orchestrator
 from sessions_app.models import Segment, SessionEvent, StreamSession
-from sessions_app.services import engine, events, gate, reaper
+from sessions_app.services import engine, gate, reaper
 from sessions_app.services.crediting import ProbeNeeded
 from tests.sessions_app.edges import NOON, after, assert_books_hold, host, incoming, owed, report, report_all
 
@@ -222,7 +222,8 @@ def test_an_engine_that_must_ask_writes_nothing() -> None:
 
 def test_a_lost_race_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process creates the session between our look and our write."""
-    real, raced = engine._lock, []
+    real = engine._lock
+    raced: list[int] = []
 
     def lock(session_ids: Any) -> Any:
         found = real(session_ids)
@@ -258,7 +259,7 @@ def test_an_error_that_is_no_race_is_not_run_again(monkeypatch: pytest.MonkeyPat
         tries.append(1)
         raise IntegrityError("something else is wrong")
 
-    monkeypatch.setattr(events.engine, "apply", fail)
+    monkeypatch.setattr(engine, "apply", fail)
 
     with pytest.raises(IntegrityError, match="something else"):
         report(incoming("s1"))
