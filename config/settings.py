@@ -136,7 +136,13 @@ DATABASES["default"].update(
     CONN_MAX_AGE=None,
     CONN_HEALTH_CHECKS=True,
 )
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 2,
+    # Nothing is prepared because it came often, which is what this counts; but None, Django's default, would
+    # also ignore `core.db.prepared`, which asks for it.
+    "prepare_threshold": 2**31,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 
 REDIS_URL = env.required("REDIS_URL")
 CACHES = {
