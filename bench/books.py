@@ -1,6 +1,8 @@
-"""Books to measure on: a database of its own, filled with set-based SQL under all constraints and triggers."""
+"""Books to measure on: a database of its own, filled by set-based SQL under all constraints and triggers."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import psycopg
@@ -21,7 +23,8 @@ INSERT INTO billing_orchestrator
      registration_count)
 SELECT 'orch-' || n, '0x' || lpad(to_hex(n), 40, '0'), false, ip, ip, ip, now(), 'session', true, false,
     now() - interval '90 days', now(), 1
-FROM (SELECT n, ('10.0.' || n / 250 || '.' || n %% 250 + 1)::inet AS ip FROM generate_series(1, %s) AS n) AS host
+FROM generate_series(1, %s) AS n,
+LATERAL (SELECT ('10.0.' || n / 250 || '.' || n %% 250 + 1)::inet AS ip) AS place
 """
 _ACCOUNTS = """
 INSERT INTO billing_account (address, asset, kept, balance, orchestrator_id)
@@ -54,17 +57,18 @@ SELECT 'session:' || session_id || ':1:0', 'session_segment', 'session_time',
     orchestrator_id, ended_at, ended_at, ''
 FROM sessions_app_streamsession
 WHERE ended_at IS NOT NULL
-ORDER BY ended_at LIMIT %s
+ORDER BY id LIMIT %s
 """
 _LEGS = """
 INSERT INTO billing_leg (entry_id, account_id, asset, amount, balance_after, kind, effective_at)
 SELECT entry.id, account.id, 'ETH', amount,
-    CASE WHEN amount > 0 THEN amount * row_number() OVER (PARTITION BY account.id ORDER BY entry.id) END,
+    balance + amount * row_number() OVER (PARTITION BY account.id ORDER BY entry.id),
     entry.kind, entry.effective_at
 FROM billing_entry AS entry
-CROSS JOIN (VALUES (18000000000000000), (-18000000000000000)) AS side (amount)
+CROSS JOIN (VALUES (18000000000000000::numeric), (-18000000000000000)) AS side (amount)
 JOIN billing_account AS account ON account.address = CASE
     WHEN amount > 0 THEN 'orchestrator:' || entry.orchestrator_id || ':owed' ELSE 'platform:compute' END
+WHERE entry.id > %s
 ORDER BY entry.id
 """
 _BALANCES = """
@@ -80,6 +84,7 @@ SELECT session.id, 0, session.orchestrator_id, 'end', session.started_at, sessio
     18000000000000000, session.edge_id, session.streamer_id, entry.metadata ->> 'proof_hash', '', entry.id
 FROM billing_entry AS entry
 JOIN sessions_app_streamsession AS session ON session.session_id = entry.metadata ->> 'session_id'
+WHERE entry.id > %s
 """
 _REARM = """
 UPDATE sessions_app_streamsession SET
@@ -87,6 +92,10 @@ UPDATE sessions_app_streamsession SET
     last_billed_at = CASE WHEN session_id = ANY (%s) THEN now() - interval '2400 s' ELSE now() END
 WHERE ended_at IS NULL
 """
+
+
+CROWD = 100_000_000
+"""The number of the first session of a crowd."""
 
 
 def url(server: str) -> str:
@@ -123,14 +132,39 @@ def grow(sessions: int) -> float:
     return time.monotonic() - began
 
 
+@contextmanager
+def crowd(sessions: int) -> Iterator[range]:
+    """Many more live sessions for a while; yields their numbers."""
+    numbers = range(CROWD, CROWD + sessions)
+    facts = {
+        "first": numbers[0],
+        "last": numbers[-1],
+        "total": numbers[-1],
+        "live": numbers[-1],
+        "hosts": HOSTS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSIONS, facts)
+        cursor.execute("VACUUM ANALYZE sessions_app_streamsession")
+        yield numbers
+        cursor.execute(
+            "DELETE FROM sessions_app_streamsession WHERE session_id = ANY (%s)",
+            [[f"stream-{number}" for number in numbers]],
+        )
+        cursor.execute("VACUUM ANALYZE sessions_app_streamsession")
+
+
 def credit(legs: int) -> float:
     """Give the oldest ended sessions their segments, entries and legs. Returns how long it took."""
     began = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute("SET work_mem = '256MB'")
+        cursor.execute("SELECT coalesce(max(id), 0) FROM billing_entry")
+        (before,) = cursor.fetchone()
         cursor.execute(_ENTRIES, [legs // 2])
-        for statement in (_LEGS, _BALANCES, _SEGMENTS):
-            cursor.execute(statement)
+        cursor.execute(_LEGS, [before])
+        cursor.execute(_BALANCES)
+        cursor.execute(_SEGMENTS, [before])
         cursor.execute("VACUUM ANALYZE billing_entry, billing_leg, billing_account, sessions_app_segment")
     return time.monotonic() - began
 

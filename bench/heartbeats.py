@@ -55,6 +55,4 @@ def measure(url: str, token: str, *, rounds: int, seconds: float) -> Table:
 
 def _drive(server: programs.Server, token: str, *, seconds: float) -> load.Round:
     books.rearm()
-    return load.drive(
-        server.port, traffic.heartbeats(token), connections=CONNECTIONS, seconds=seconds
-    )
+    return load.drive(server.port, traffic.heartbeats(token), connections=CONNECTIONS, seconds=seconds)

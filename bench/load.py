@@ -1,4 +1,4 @@
-"""A load generator that is never the bottleneck: one epoll loop over keep-alive connections, bytes made before."""
+"""A load generator that is never the bottleneck: one epoll loop, keep-alive, requests made beforehand."""
 
 import select
 import socket
@@ -38,7 +38,8 @@ class _Line:
     socket: socket.socket
     sent_at: float = 0.0
     received: bytearray = field(default_factory=bytearray)
-    expected: int = 0
+    expected: int | None = None
+    is_chunked: bool = False
 
 
 def drive(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Round:
@@ -79,7 +80,7 @@ def drive(port: int, requests: Iterator[bytes], *, connections: int, seconds: fl
 
 def _send(line: _Line, request: bytes) -> None:
     line.received.clear()
-    line.expected = 0
+    line.expected = None
     line.sent_at = time.perf_counter()
     line.socket.sendall(request)
 
@@ -90,14 +91,23 @@ def _receive(line: _Line) -> bool:
     if not chunk:
         raise ConnectionError("the server closed a connection in the middle of a round")
     line.received += chunk
-    if not line.expected:
-        head = line.received.find(b"\r\n\r\n")
-        if head < 0:
-            return False
-        headers = bytes(line.received[:head]).lower()
-        length = headers.partition(b"content-length:")[2].split(b"\r\n", 1)[0]
-        line.expected = head + 4 + int(length)
-    return len(line.received) >= line.expected
+    if line.expected is None and not _read_head(line):
+        return False
+    if line.is_chunked:
+        return line.received.endswith(b"0\r\n\r\n")
+    return len(line.received) >= (line.expected or 0)
+
+
+def _read_head(line: _Line) -> bool:
+    """Find out how long the response will be; False while even that has not arrived."""
+    head = line.received.find(b"\r\n\r\n")
+    if head < 0:
+        return False
+    headers = bytes(line.received[:head]).lower()
+    length = headers.partition(b"content-length:")[2].split(b"\r\n", 1)[0]
+    line.is_chunked = not length
+    line.expected = head + 4 + int(length or 0)
+    return True
 
 
 def post(path: str, body: bytes, token: str) -> bytes:

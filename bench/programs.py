@@ -43,7 +43,9 @@ class Server:
 def ours(url: str) -> Iterator[Server]:
     """The web server as `make run` starts it."""
     port = ports.any_free()
-    with _running(services.web(host="127.0.0.1", port=port, workers=WORKERS).command, port, url, {}) as server:
+    with _running(
+        services.web(host="127.0.0.1", port=port, workers=WORKERS).command, port, url, {}
+    ) as server:
         yield server
 
 
@@ -61,10 +63,8 @@ def reference(url: str) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(
-    command: tuple[str, ...], port: int, url: str, variables: Mapping[str, str]
-) -> Iterator[Server]:
-    with open("/tmp/srv.log","ab") as log:
+def _running(command: tuple[str, ...], port: int, url: str, variables: Mapping[str, str]) -> Iterator[Server]:
+    with tempfile.TemporaryFile() as log:
         environment = {**os.environ, "DATABASE_URL": url, **variables}
         process = processes.start(command, env=environment, output=log, cwd=PROJECT)
         try:
@@ -97,8 +97,10 @@ def pgbench(url: str, *, clients: int, seconds: float) -> Raw:
     with tempfile.TemporaryDirectory() as name:
         # PostgreSQL's own client may run as any account.
         plain, close = Path(name) / "heartbeat.sql", Path(name) / "close.sql"
-        plain.write_text(_as_script(statements.ONE + statements.APPLY + statements.RETURN, _heartbeat_values()))
-        close.write_text(_as_script(statements.CLOSE, ["now()", "now()", "'stream-' || :n"], first=books.PLAIN + 1))
+        plain.write_text(_as_script(statements.HEARTBEAT, _heartbeat_values()))
+        close.write_text(
+            _as_script(statements.CLOSE, ["now()", "now()", "'stream-' || :n"], first=books.PLAIN + 1)
+        )
         done = subprocess.run(
             [
                 *(str(binary), "--no-vacuum", "--protocol=prepared", "--random-seed=1"),

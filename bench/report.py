@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,18 @@ class Table:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     first, *rest = zip(cells, widths, strict=True)
     return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]) + " |"
+
+
+START, END = "<!-- measured -->", "<!-- end of measured -->"
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def write(path: Path, tables: Sequence[Table], *, where: str) -> None:
+    """Put tables into a page, in place of those that were between its marks before."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    body = "\n".join(table.markdown() for table in tables)
+    path.write_text(f"{before}{START}\n\nMeasured on {where}.\n\n{body}\n{END}{after}", encoding="utf-8")

@@ -1,8 +1,10 @@
-"""The SQL that everybody is measured with: the server's own heartbeat, and the shortest way to close a segment."""
+"""The SQL that all are measured with: the server's own heartbeat, and the shortest closing of a segment."""
 
 from itertools import count
 
 from sessions_app.services.heartbeats import APPLY, ONE, RETURN
+
+HEARTBEAT = ONE + APPLY + RETURN
 
 # All that closing a segment writes, in one statement: what a program could do that knew nothing of late
 # events, silence, moves, gates or repeated requests. (pgbench takes `:compute` for a variable.)
@@ -35,13 +37,15 @@ WITH closed AS (
     FROM entry, owed
     UNION ALL
     SELECT entry.id, account.id, 'ETH', -24000000000000000, NULL, 'session_segment', effective_at
-    FROM entry, billing_account AS account WHERE address = concat_ws(':', 'platform', 'compute') AND asset = 'ETH'
+    FROM entry, billing_account AS account
+    WHERE address = concat_ws(':', 'platform', 'compute') AND asset = 'ETH'
 ), segment AS (
     INSERT INTO sessions_app_segment
         (session_id, segment_index, orchestrator_id, trigger, started_at, ended_at, duration_ms, amount_wei,
          edge_id, streamer_id, uncredited_reason, entry_id)
-    SELECT closed.id, segment_index - 1, closed.orchestrator_id, 'segment', last_billed_at - interval '2400 s',
-        last_billed_at, 2400000, 24000000000000000, edge_id, streamer_id, '', entry.id
+    SELECT closed.id, segment_index - 1, closed.orchestrator_id, 'segment',
+        last_billed_at - interval '2400 s', last_billed_at, 2400000, 24000000000000000,
+        edge_id, streamer_id, '', entry.id
     FROM closed, entry
 )
 SELECT last_seen_at, edge_id, streamer_id, started_at, last_billed_at, billed_ms, billed_wei,
@@ -52,7 +56,7 @@ FROM closed
 
 def heartbeat() -> str:
     """The server's statement with numbered parameters, as asyncpg and `PREPARE` want them."""
-    return numbered(ONE + APPLY + RETURN)
+    return numbered(HEARTBEAT)
 
 
 def close() -> str:

@@ -1,7 +1,7 @@
 """The heartbeat mix: plain heartbeats of live sessions, and one in a hundred that closes a segment."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from random import Random
 from typing import Any
@@ -37,16 +37,15 @@ def heartbeats(token: str) -> Iterator[bytes]:
             yield made[chance.randint(1, books.PLAIN)]
 
 
-def batches(token: str, *, size: int) -> Iterator[bytes]:
-    """Requests of the batch path: `size` heartbeats of different sessions, from the whole of those live."""
-    chance = Random(1)
+def batches(token: str, numbers: Sequence[int], *, size: int) -> Iterator[bytes]:
+    """Requests of the batch path: `size` heartbeats of different sessions each."""
     made = [
         post(
             "/api/sessions/events/batch",
-            json.dumps({"events": [event(n) for n in chance.sample(range(1, books.LIVE + 1), size)]}).encode(),
+            json.dumps({"events": [event(n) for n in group]}).encode(),
             token,
         )
-        for _ in range(20)
+        for group in (numbers[start : start + size] for start in range(0, len(numbers), size))
     ]
     for number in count():
         yield made[number % len(made)]

@@ -1,1 +1,1 @@
-"""What a lean FastAPI application does with the same events: the yardstick, kept as short as such programs are."""
+"""The yardstick: what a lean FastAPI application does with the same events, as short as such programs are."""

@@ -1,7 +1,8 @@
-"""One endpoint on FastAPI and asyncpg, one statement per event. Its two statements come from the benchmark."""
+"""One endpoint on FastAPI and asyncpg, one statement per event; the benchmark hands it the statements."""
 
 import os
 import secrets
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
@@ -52,7 +53,7 @@ class Record(BaseModel):
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI):
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=8, max_size=8) as pool:
         app.state.pool = pool
         yield

@@ -197,13 +197,13 @@ def test_a_past_told_in_batches_is_in_the_books(world: World) -> None:
 
 def test_a_server_that_restarts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PATIENCE", 0.001)
-    answers = iter([httpx.ConnectError("refused"), httpx.Response(502), httpx.Response(200)])
+    answers = iter([None, httpx.Response(502), httpx.Response(200)])
     said: list[str] = []
 
     def serve(request: httpx.Request) -> httpx.Response:
         answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
+        if answer is None:
+            raise httpx.ConnectError("refused")
         return answer
 
     patient = _client(say=said.append, transport=httpx.MockTransport(serve))
