@@ -43,9 +43,13 @@ def with_last_session(orchestrator: Orchestrator, activity: Activity) -> Orchest
     Heartbeats of a session write the session's row only, so readers bring the two together. The instance
     is changed and not meant to be saved.
     """
-    last = activity.last_session
-    if last is None:
-        return orchestrator
+    if activity.last_session is not None:
+        take_over(orchestrator, activity.last_session)
+    return orchestrator
+
+
+def take_over(orchestrator: Orchestrator, last: LastSession) -> None:
+    """Bring what is known of an orchestrator up to what one of its sessions has told; nothing gets older."""
     if last.heard_at > orchestrator.last_seen:
         orchestrator.last_seen = last.heard_at
         orchestrator.last_contact_source = "session"
@@ -56,7 +60,6 @@ def with_last_session(orchestrator: Orchestrator, activity: Activity) -> Orchest
             last.upstream_addr or orchestrator.last_session_upstream_addr
         )
         orchestrator.last_session_edge_id = last.edge_id or orchestrator.last_session_edge_id
-    return orchestrator
 
 
 def status(orchestrator: Orchestrator, activity: Activity, *, now: datetime) -> tuple[bool, str | None]:

@@ -12,6 +12,8 @@ from django.db import connection
 from django.db.models import Q
 
 from billing.models import Orchestrator
+from billing.services import liveness
+from billing.services.liveness import LastSession
 from core.db import transaction_required, update_many
 from core.net import normalise_ip
 from sessions_app.models import StreamSession
@@ -116,6 +118,17 @@ class Directory:
             orchestrator.last_seen = max(now, orchestrator.last_seen)
             orchestrator.last_session_seen_at = max(at, seen_before or at)
             self.changed.add(orchestrator.pk)
+
+    def keep(self, session: StreamSession) -> None:
+        """Copy what an open session told about its host, before its row stops being read for that.
+
+        Addresses need no copy: a heartbeat that brings a new one has been learned at once.
+        """
+        if session.orchestrator_id is None:
+            return
+        heard = LastSession(session.updated_at, session.last_seen_at, None, session.edge_id)
+        liveness.take_over(self.by_pk[session.orchestrator_id], heard)
+        self.changed.add(session.orchestrator_id)
 
     def _by_address(self, address: str) -> Orchestrator | None:
         for source in SOURCES:

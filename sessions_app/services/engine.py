@@ -17,32 +17,9 @@ from core.db import transaction_required, update_many
 from core.errors import DomainError
 from sessions_app import machine
 from sessions_app.models import Segment, SessionEvent, StreamSession
-from sessions_app.services import attribution, crediting
+from sessions_app.services import attribution, crediting, lives
 from sessions_app.services.crediting import Settled
 from sessions_app.snapshots import Snapshot, freeze, snapshot, thaw
-
-WRITTEN = (
-    "orchestrator",
-    "is_newest",
-    "upstream_addr",
-    "upstream_port",
-    "edge_id",
-    "streamer_id",
-    "last_seen_at",
-    "ended_at",
-    "ended_seen_at",
-    "updated_at",
-    "last_event",
-    "heartbeat_count",
-    "last_billed_at",
-    "segment_index",
-    "billed_ms",
-    "billed_wei",
-    "last_credited_wei",
-    "reported_ip",
-    "lease_hidden_at",
-)
-
 
 # Pair by pair: an event id belongs to its session, and two sessions may use the same one.
 STORED_ANSWERS = """
@@ -96,7 +73,7 @@ def apply(
     :raises crediting.ProbeNeeded: the credit gate needs to ask a host first; nothing was written.
     :raises IntegrityError: another process created the same session, or applied the same event, meanwhile.
     """
-    sessions = _lock({event.session_id for event in events})
+    sessions = lives.lock({event.session_id for event in events})
     work = _Work(
         now=now,
         caller_ip=caller_ip,
@@ -123,12 +100,6 @@ def time_out(sessions: Iterable[StreamSession], *, now: datetime, awake: Mapping
     for session in locked.values():
         work.time_out(session)
     work.save()
-
-
-def _lock(session_ids: Iterable[str]) -> dict[str, StreamSession]:
-    newest = StreamSession.objects.newest().filter(session_id__in=list(session_ids))
-    locked = newest.order_by("pk").select_for_update(no_key=True)
-    return {session.session_id: session for session in locked}
 
 
 def _stored_answers(events: Sequence[Incoming]) -> dict[tuple[str, str], Snapshot]:
@@ -170,7 +141,7 @@ class _Work:
         host = self.directory.resolve(event.orchestrator_id, address)
         before = self.sessions.get(event.session_id)
         report = _report(event, address, host, before)
-        life = _life(before) if before else None
+        life = lives.of(before) if before else None
         outcome = machine.apply(life, report, self.rules)
         session = before
         if outcome.applied:
@@ -179,12 +150,13 @@ class _Work:
                 self.directory.learn(host, address, edge_id=event.edge_id, at=report.at, now=self.now)
         assert session is not None
         result = self._snapshot(session)
-        self._remember(event, session, result, at=report.at, turned=_turned(life, outcome.life))
+        self._remember(event, session, result, at=report.at, turned=lives.turned(life, outcome.life))
         return result
 
     def time_out(self, session: StreamSession) -> None:
-        outcome = machine.time_out(_life(session), self.rules)
-        _write_life(session, outcome.life)
+        self.directory.keep(session)
+        outcome = machine.time_out(lives.of(session), self.rules)
+        lives.write(session, outcome.life)
         self._settle(outcome.closings, {session.generation: session})
         session.updated_at = self.now
         self.changed[session.pk] = session
@@ -194,7 +166,7 @@ class _Work:
         """Write everything, in the order that the constraints ask for."""
         if self.unasked:
             raise crediting.ProbeNeeded(self.unasked)
-        update_many(list(self.changed.values()), WRITTEN)
+        update_many(list(self.changed.values()), lives.WRITTEN)
         # In one order for all: two batches that create the same sessions do not wait in a circle.
         StreamSession.objects.bulk_create(sorted(self.born, key=lambda row: (row.session_id, row.generation)))
         attribution.save(self.directory)
@@ -210,6 +182,8 @@ class _Work:
     ) -> StreamSession:
         """Take over what the machine decided; returns the present generation."""
         life = outcome.life
+        if before is not None and before.ended_at is None and lives.turned(lives.of(before), life):
+            self.directory.keep(before)
         if before is not None and outcome.timed_out is not None:
             self.log.append(_log("timeout", before, at=outcome.timed_out.last_seen_at, now=self.now))
         generations: dict[int, StreamSession] = {} if before is None else {before.generation: before}
@@ -225,7 +199,7 @@ class _Work:
             if before is not None:
                 self._retire(before, outcome.timed_out)
         assert session is not None
-        _write_life(session, life)
+        lives.write(session, life)
         credited = self._settle(outcome.closings, generations)
         session.last_credited_wei = credited
         session.updated_at = self.now
@@ -240,7 +214,7 @@ class _Work:
         """A generation that a newer one replaces; silence may have ended it just now."""
         session.is_newest = False
         if timed_out is not None:
-            _write_life(session, timed_out)
+            lives.write(session, timed_out)
             session.updated_at = self.now
         if session.pk:
             self.changed[session.pk] = session
@@ -290,15 +264,6 @@ class _Work:
         self.log.append(row)
 
 
-def _turned(before: machine.Life | None, after: machine.Life) -> bool:
-    """Whether a session began, ended or moved to another host."""
-    return before is None or (before.generation, before.ended_at, before.orchestrator) != (
-        after.generation,
-        after.ended_at,
-        after.orchestrator,
-    )
-
-
 def _report(
     event: Incoming, address: str, host: Orchestrator | None, before: StreamSession | None
 ) -> machine.Report:
@@ -314,39 +279,6 @@ def _report(
         edge_id=event.edge_id,
         streamer_id=event.streamer_id,
     )
-
-
-def _life(session: StreamSession) -> machine.Life:
-    return machine.Life(
-        generation=session.generation,
-        orchestrator=session.orchestrator_id,
-        upstream_addr=session.upstream_addr,
-        upstream_port=session.upstream_port,
-        edge_id=session.edge_id,
-        streamer_id=session.streamer_id,
-        started_at=session.started_at,
-        last_seen_at=session.last_seen_at,
-        ended_at=session.ended_at,
-        last_event=session.last_event,
-        heartbeat_count=session.heartbeat_count,
-        cursor=session.last_billed_at,
-        segment_index=session.segment_index,
-    )
-
-
-def _write_life(session: StreamSession, life: machine.Life) -> None:
-    session.orchestrator_id = life.orchestrator
-    session.upstream_addr = life.upstream_addr
-    session.upstream_port = life.upstream_port
-    session.edge_id = life.edge_id
-    session.streamer_id = life.streamer_id
-    session.last_seen_at = life.last_seen_at
-    session.ended_at = life.ended_at
-    session.ended_seen_at = life.last_seen_at if life.ended_at else None
-    session.last_event = life.last_event
-    session.heartbeat_count = life.heartbeat_count
-    session.last_billed_at = life.cursor
-    session.segment_index = life.segment_index
 
 
 def _log(event: str, session: StreamSession, *, at: datetime, now: datetime) -> SessionEvent:

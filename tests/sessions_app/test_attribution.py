@@ -1,5 +1,6 @@
 """Whose host is it: the cascade, first hit wins, and what is learned from a hit."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from django.test import Client
 
 from billing.models import Orchestrator
+from sessions_app.services import reaper
 from tests.sessions_app.edges import NOON, after, host, incoming, post, report, report_all
 
 pytestmark = pytest.mark.django_db
@@ -183,6 +185,39 @@ def test_a_pure_refresh_of_time_waits_five_seconds() -> None:
     report(incoming("s1", "start", upstream_addr=ADDRESS, at=after(5.000001)))
 
     assert (lagging, read(orchestrator).last_seen) == (NOON, after(5.000001))
+
+
+def moves_away() -> None:
+    host("orch-b", ELSEWHERE)
+    report(incoming("s1", upstream_addr=ELSEWHERE, at=after(160)))
+
+
+def ends_under_another_address() -> None:
+    report(incoming("s1", "end", upstream_addr=ELSEWHERE, at=after(160)))
+
+
+def falls_silent() -> None:
+    assert reaper.close_silent_sessions(now=after(1_000)) == 1
+
+
+def falls_silent_and_comes_back_elsewhere() -> None:
+    report(incoming("s1", upstream_addr=ELSEWHERE, at=after(1_000)))
+
+
+@pytest.mark.parametrize(
+    "over", [moves_away, ends_under_another_address, falls_silent, falls_silent_and_comes_back_elsewhere]
+)
+def test_what_heartbeats_told_of_a_host_outlives_their_session(over: Callable[[], None]) -> None:
+    orchestrator = host("orch-a", ADDRESS, last_seen=NOON - timedelta(days=1))
+    report(incoming("s1", "start", upstream_addr=ADDRESS, edge_id="edge-a"))
+    report(incoming("s1", upstream_addr=ADDRESS, at=after(150), edge_id="edge-b"))
+    assert read(orchestrator).last_seen == NOON, "a plain heartbeat writes the session's row only"
+
+    over()
+
+    seen = read(orchestrator)
+    assert (seen.last_seen, seen.last_session_seen_at) == (after(150), after(150))
+    assert (seen.last_contact_source, seen.last_session_edge_id) == ("session", "edge-b")
 
 
 def test_hosts_of_one_batch_learn_together() -> None:
