@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from billing.models import Entry, Orchestrator
 from sessions_app.models import Segment, SessionEvent, StreamSession
-from sessions_app.services import engine, gate, reaper
+from sessions_app.services import engine, gate, lives, reaper
 from sessions_app.services.crediting import ProbeNeeded
 from tests.sessions_app.edges import NOON, after, assert_books_hold, host, incoming, owed, report, report_all
 
@@ -222,7 +222,7 @@ def test_an_engine_that_must_ask_writes_nothing() -> None:
 
 def test_a_lost_race_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process creates the session between our look and our write."""
-    real = engine._lock
+    real = lives.lock
     raced: list[int] = []
 
     def lock(session_ids: Any) -> Any:
@@ -245,7 +245,7 @@ def test_a_lost_race_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         return found
 
-    monkeypatch.setattr(engine, "_lock", lock)
+    monkeypatch.setattr(lives, "lock", lock)
 
     # The rival's row belongs to the attempt that is rolled back, so that the second one is alone.
     assert report(incoming("s1"))["heartbeat_count"] == 1
