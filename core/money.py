@@ -20,6 +20,8 @@ def eth_from_wei(wei: int) -> str:
     >>> eth_from_wei(30_910_000_000_000)
     '0.00003091'
     """
+    if not wei:
+        return "0"
     whole, fraction = divmod(abs(wei), WEI_PER_ETH)
     digits = f"{whole}.{fraction:018d}".rstrip("0").rstrip(".")
     return f"-{digits}" if wei < 0 else digits
