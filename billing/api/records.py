@@ -64,6 +64,8 @@ _STORED = frozenset(OrchestratorRecord.model_fields) & {
     field.name for field in Orchestrator._meta.concrete_fields
 }
 
+_ADDRESSES = ("host_public_ip", "last_seen_ip", "last_session_upstream_addr")
+
 
 def build(
     orchestrators: Sequence[Orchestrator],
@@ -101,6 +103,8 @@ def _record(
     orchestrator = liveness.with_last_session(orchestrator, activity)
     active, reason = liveness.status(orchestrator, activity, now=now)
     stored = {name: getattr(orchestrator, name) for name in _STORED}
+    # PostgreSQL spells a few IPv6 forms in its own way.
+    addresses = {name: normalise_ip(stored[name]) for name in _ADDRESSES if stored[name]}
     in_cooldown = orchestrator.in_cooldown(now=now)
     computed = {
         "balance_eth": balance_wei,
@@ -116,4 +120,4 @@ def _record(
         "active_activity_leases": activity.leases,
     }
     hidden = dict.fromkeys(REDACTED) if redacted else {}
-    return OrchestratorRecord.model_construct(**{**stored, **computed, **hidden})
+    return OrchestratorRecord.model_construct(**{**stored, **addresses, **computed, **hidden})

@@ -105,6 +105,19 @@ def test_a_record_has_every_key_of_the_contract_in_its_order() -> None:
     ]
 
 
+def test_addresses_are_spelled_as_they_are_everywhere_else() -> None:
+    # PostgreSQL writes this one as ::1.2.3.4.
+    address = "::102:304"
+    orchestrator = OrchestratorFactory.create(
+        host_public_ip=address, last_seen_ip=address, last_session_upstream_addr=address
+    )
+
+    record = show(orchestrator)
+
+    names = ("host_public_ip", "last_seen_ip", "last_session_upstream_addr")
+    assert [record[name] for name in names] == [address] * 3
+
+
 def test_a_cooldown_ends_the_moment_it_expires() -> None:
     orchestrator = OrchestratorFactory.create(cooldown_expires_at=NOON + timedelta(seconds=1))
 
