@@ -82,7 +82,10 @@ else:
     _start_servers()
 
 # Here and not by pytest-django, which would read the settings before this file has made their environment.
+# Parallel processes inherit ours, so it must not tell pytest-django there where the settings are.
+os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS["DJANGO_SETTINGS_MODULE"]
 django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 @pytest.fixture(scope="session", autouse=True)
