@@ -1,5 +1,6 @@
 """Who may log in, and who did what: pages of Django's own and of the login guard, in our look."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
@@ -14,7 +15,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from core import display as show
 from core.admin import ReadOnlyAdmin
-from core.admin.panels import Facts, Html, Panel
+from core.admin.panels import Facts, Panel
+from core.display import Html
 
 for replaced in (User, Group, AccessAttempt, AccessLog, AccessFailureLog):
     if admin.site.is_registered(replaced):
@@ -31,14 +33,14 @@ class StaffAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]
     """What a role may do."""
 
 
 class _Login(ReadOnlyAdmin):
     """One login, or an attempt at it."""
 
-    list_display = ("username", "ip_address", "agent", "when")
+    list_display: Sequence[str] = ("username", "ip_address", "agent", "when")
     search_fields = ("username__exact", "ip_address__exact")
     search_help_text = "Name or IP address"
     ordering = ("-id",)

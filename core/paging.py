@@ -30,7 +30,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return rows.order_by()[: COUNT_CAP + 1].count()
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         return min(self._counted, COUNT_CAP)
 
     @property

@@ -62,12 +62,12 @@ def small_network(hosts: int = 3) -> list[Orchestrator]:
     now = timezone.now()
     network = []
     for number in range(hosts):
-        host: Orchestrator = OrchestratorFactory(host_public_ip=f"203.0.113.{number + 1}")
+        host = OrchestratorFactory.create(host_public_ip=f"203.0.113.{number + 1}")
         network.append(host)
         serve(host, f"ended-{number}", minutes=45, until=now - timedelta(minutes=5))
         serve(host, f"live-{number}", minutes=3, until=now, ended=False)
         adjust(host, 10**15, notes="=1+1")
-        LeaseFactory(orchestrator=host, metadata={"job": {"name": "render", "tags": ["a", None]}})
+        LeaseFactory.create(orchestrator=host, metadata={"job": {"name": "render", "tags": ["a", None]}})
         with transaction.atomic():
             tokens.mint(host, now=now)
     with transaction.atomic():
@@ -78,7 +78,7 @@ def small_network(hosts: int = 3) -> list[Orchestrator]:
 def hostile_network() -> Orchestrator:
     """One host and one session whose every word was chosen by an attacker."""
     now = timezone.now()
-    host: Orchestrator = OrchestratorFactory(
+    host = OrchestratorFactory.create(
         orchestrator_id=EVIL,
         host_public_ip="203.0.113.66",
         host_name=EVIL,
@@ -90,5 +90,5 @@ def hostile_network() -> Orchestrator:
     report(incoming(EVIL, "start", at=now - timedelta(minutes=2), **facts))
     report(incoming(EVIL, "end", at=now, **{**facts, "event_id": "end"}))
     adjust(host, 10**15, reason=f"={EVIL}", notes=f"@{EVIL}")
-    LeaseFactory(orchestrator=host, lease_id=EVIL, kind="=cmd()", metadata={EVIL: EVIL})
+    LeaseFactory.create(orchestrator=host, lease_id=EVIL, kind="=cmd()", metadata={EVIL: EVIL})
     return host

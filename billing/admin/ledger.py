@@ -15,7 +15,8 @@ from billing.models import Account, Entry, Export, Leg
 from billing.services import balances, dashboard, ledger
 from core import display as show
 from core.admin import Done, ReadOnlyAdmin, ServiceAdmin, Verb
-from core.admin.panels import Column, Facts, Figure, Figures, Html, Panel, Table
+from core.admin.panels import Column, Facts, Figure, Figures, Panel, Table
+from core.display import Html
 from core.money import eth_from_wei
 
 EXPORT = "billing.export_ledger"

@@ -22,8 +22,9 @@ from billing.models import Account, Kind, Orchestrator, OrchestratorToken, Regis
 from billing.services import adjustments, dashboard, denylist
 from core import display as show
 from core.admin import Done, ReasonForm, ServiceAdmin, Verb
-from core.admin.panels import Chart, Column, Facts, Figure, Figures, Html, Panel, Series, Table
+from core.admin.panels import Chart, Column, Facts, Figure, Figures, Panel, Series, Table
 from core.admin.verbs import url_of
+from core.display import Html
 from core.fields import AmountField
 from core.money import MAX_WEI, eth_from_wei, wei_from_eth
 

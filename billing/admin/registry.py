@@ -8,8 +8,8 @@ from billing.models import RegistryEvent
 from core import display as show
 from core.admin import ReadOnlyAdmin
 from core.admin.lists import ExactFilter
-from core.admin.panels import Facts, Html, Panel
-from core.display import Tone
+from core.admin.panels import Facts, Panel
+from core.display import Html, Tone
 
 EVENTS: dict[str, tuple[str, Tone]] = {
     "register": ("Registered", "good"),

@@ -17,7 +17,8 @@ from billing.models import Orchestrator, OrchestratorToken
 from billing.services import tokens
 from core import display as show
 from core.admin import Done, ReasonForm, ServiceAdmin, Verb
-from core.admin.panels import Facts, Html, Panel
+from core.admin.panels import Facts, Panel
+from core.display import Html
 
 
 class MintForm(ReasonForm):

@@ -31,7 +31,7 @@ def of_account(account: Account) -> int:
     `core.caching.in_proportion` says.
     """
     if account.balance is not None:
-        return account.balance
+        return int(account.balance)
     return in_proportion(f"contra:{account.pk}", lambda: _sum_of_legs(account))
 
 

@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from core.display import Html
+
+
+class Panel(Protocol):
+    """A part of a page: anything that names the template which draws it."""
+
+    template: ClassVar[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,3 @@ class Timeline:
     empty: str
     note: str = ""
     wide: bool = False
-
-
-Panel = Figures | Facts | Table | Chart | Timeline

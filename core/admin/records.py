@@ -15,8 +15,9 @@ from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from core.admin import csv, verbs
-from core.admin.panels import Html, Panel
+from core.admin.panels import Panel
 from core.admin.verbs import Verb
+from core.display import Html
 from core.paging import CappedPaginator
 
 
@@ -24,7 +25,7 @@ class RecordList(ChangeList):  # type: ignore[misc]
     """A list that may leave out rows which are reached by other ways."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        self.root_queryset = self.model_admin.listed(self.root_queryset)
+        self.root_queryset: QuerySet[Any] = self.model_admin.listed(self.root_queryset)
         rows: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
         return rows
 
@@ -42,7 +43,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
     list_max_show_all = 0
     list_filter_submit = True
     sortable_by: Sequence[str] = ()
-    actions = None
+    actions: Sequence[str] | None = None
     change_list_template = "admin/record_list.html"
     csv_permission: ClassVar[str] = ""
     csv_columns: ClassVar[Sequence[tuple[str, csv.Exported]]] = ()

@@ -12,7 +12,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from core import display as show
 from core.admin import Done, ServiceAdmin, Verb
-from core.admin.panels import Facts, Html, Panel
+from core.admin.panels import Facts, Panel
+from core.display import Html
 from sessions_app.models import ActivityLease
 from sessions_app.services import leases
 

@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from billing.admin.orchestrators import OrchestratorAdmin
 from billing.models import Orchestrator
 from core import display as show
-from core.admin.panels import Column, Html, Panel, Table
+from core.admin.panels import Column, Panel, Table
+from core.display import Html
 from sessions_app.admin.states import state
 from sessions_app.models import ActivityLease, StreamSession
 
@@ -21,7 +22,10 @@ _ROWS = 10
 def with_open_sessions(hosts: QuerySet[Any]) -> QuerySet[Any]:
     """Annotate how many sessions of each host are open, from the index of open sessions."""
     mine = StreamSession.objects.open().filter(orchestrator=OuterRef("pk")).order_by().values("orchestrator")
-    return hosts.annotate(open_sessions=Coalesce(Subquery(mine.annotate(n=Count("pk")).values("n")), 0))
+    counted: QuerySet[Any] = hosts.annotate(
+        open_sessions=Coalesce(Subquery(mine.annotate(n=Count("pk")).values("n")), 0)
+    )
+    return counted
 
 
 @admin.display(description="open sessions")

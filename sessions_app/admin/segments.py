@@ -17,7 +17,8 @@ from billing.models import Entry
 from core import display as show
 from core.admin import ReadOnlyAdmin
 from core.admin.lists import ExactFilter
-from core.admin.panels import Facts, Html, Panel
+from core.admin.panels import Facts, Panel
+from core.display import Html
 from sessions_app.admin.states import credit
 from sessions_app.models import Segment, SessionEvent, StreamSession
 from sessions_app.services import proving

@@ -15,7 +15,8 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from core import display as show
 from core.admin import ReadOnlyAdmin
 from core.admin.lists import ExactFilter
-from core.admin.panels import Column, Facts, Figure, Figures, Html, Moment, Panel, Table, Timeline
+from core.admin.panels import Column, Facts, Figure, Figures, Moment, Panel, Table, Timeline
+from core.display import Html
 from sessions_app.admin.segments import proof_button
 from sessions_app.admin.states import credit, state
 from sessions_app.admin.strip import strip

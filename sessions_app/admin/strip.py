@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from core import display as show
-from core.admin.panels import Html
+from core.display import Html
 from sessions_app.models import Segment, StreamSession
 
 WIDTH = 10_000

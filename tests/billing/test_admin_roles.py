@@ -5,9 +5,8 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
-from billing.models import Entry, Orchestrator
+from billing.models import Entry
 from billing.services import tokens
-from sessions_app.models import ActivityLease
 from tests.factories import LeaseFactory, OrchestratorFactory
 from tests.network import adjust, staff
 
@@ -52,7 +51,7 @@ PAGES = {
 
 def record_of(verb: str) -> tuple[str, str]:
     """The page of a record that the verb applies to, and the verb's own."""
-    host: Orchestrator = OrchestratorFactory()
+    host = OrchestratorFactory.create()
     if verb == "reverse":
         adjust(host, 5)
         page = f"/admin/billing/entry/{Entry.objects.get().pk}"
@@ -60,7 +59,7 @@ def record_of(verb: str) -> tuple[str, str]:
         token = tokens.mint(host, now=timezone.now()).token
         page = f"/admin/billing/orchestratortoken/{token.pk}"
     elif verb == "revoke-lease":
-        lease: ActivityLease = LeaseFactory(orchestrator=host)
+        lease = LeaseFactory.create(orchestrator=host)
         page = f"/admin/sessions_app/activitylease/{lease.pk}"
     else:
         page = f"/admin/billing/orchestrator/{host.pk}"
@@ -111,7 +110,7 @@ def test_a_login_that_is_not_staff_sees_nothing(django_user_model: type) -> None
 
 
 def test_staff_without_a_role_see_an_empty_overview(django_user_model: type) -> None:
-    OrchestratorFactory()
+    OrchestratorFactory.create()
     client = Client()
     client.force_login(django_user_model.objects.create_user("new", is_staff=True))  # type: ignore[attr-defined]
 

@@ -1,6 +1,7 @@
 """Remembering values in the shared cache."""
 
 import time
+from itertools import count
 
 import pytest
 from django.core.cache import cache
@@ -10,17 +11,19 @@ from core.caching import in_proportion, remembered
 
 
 def test_a_value_is_computed_once_while_it_is_remembered() -> None:
-    computed: list[int] = []
+    numbers = count(1)
 
-    for _ in range(3):
-        assert remembered("key", 60, lambda: computed.append(1) or len(computed)) == 1
+    assert [remembered("key", 60, lambda: next(numbers)) for _ in range(3)] == [1, 1, 1]
 
-    assert computed == [1]
+
+def dear() -> int:
+    time.sleep(0.05)
+    return 1
 
 
 def test_what_is_cheap_is_forgotten_soon_and_what_is_dear_is_kept() -> None:
     in_proportion("cheap", lambda: 1)
-    in_proportion("dear", lambda: time.sleep(0.05) or 1)
+    in_proportion("dear", dear)
 
     assert cache._cache.get_client().ttl(cache.make_key("cheap")) <= caching.SHORTEST  # type: ignore[attr-defined]
     assert cache._cache.get_client().ttl(cache.make_key("dear")) > 90  # type: ignore[attr-defined]

@@ -22,8 +22,7 @@ SESSIONS = "/admin/sessions_app/streamsession/"
 
 @pytest.fixture
 def host() -> Orchestrator:
-    made: Orchestrator = OrchestratorFactory(orchestrator_id="orch-a", host_public_ip="203.0.113.1")
-    return made
+    return OrchestratorFactory.create(orchestrator_id="orch-a", host_public_ip="203.0.113.1")
 
 
 def page_of(client: Client, session: StreamSession) -> str:
@@ -53,7 +52,7 @@ def test_each_segment_links_to_its_entry(host: Orchestrator) -> None:
 
 
 def test_a_segment_that_is_not_credited_says_why() -> None:
-    denied: Orchestrator = OrchestratorFactory(denylisted=True, host_public_ip="203.0.113.1")
+    denied = OrchestratorFactory.create(denylisted=True, host_public_ip="203.0.113.1")
     session = serve(denied, "s1", minutes=2, until=timezone.now())
 
     assert 'title="The host is denylisted"' in page_of(staff("viewer"), session)
@@ -149,7 +148,7 @@ def test_proofs_are_for_those_who_may_see_segments(host: Orchestrator) -> None:
 
 
 def test_a_lease_is_revoked() -> None:
-    lease: ActivityLease = LeaseFactory()
+    lease = LeaseFactory.create()
 
     staff("operator").post(f"/admin/sessions_app/activitylease/{lease.pk}/revoke/", {"reason": "Stuck job"})
 
@@ -172,7 +171,7 @@ def test_a_list_costs_the_same_whatever_it_shows(model: str, host: Orchestrator)
     def more(first: int, last: int) -> None:
         for number in range(first, last):
             serve(host, f"s{number}", minutes=2, until=timezone.now())
-            LeaseFactory(orchestrator=host)
+            LeaseFactory.create(orchestrator=host)
 
     more(0, 5)
     few = cost()
