@@ -39,6 +39,8 @@ def mint(
 ) -> Minted:
     """Add a token; with `rotate` the orchestrator's other live ones are revoked together with it."""
     if rotate:
+        # One rotation at a time: two at once would not see, and so would leave, each other's new token.
+        Orchestrator.objects.select_for_update(no_key=True).get(pk=orchestrator.pk)
         orchestrator.tokens.live(now=now).update(revoked_at=now)
     secret = secrets.token_urlsafe(32)
     token = orchestrator.tokens.create(

@@ -1,4 +1,4 @@
-"""Registrations that arrive at once: exactly one wins, and nobody sees a 500."""
+"""Registrations and rotations that arrive at once: exactly one wins, and nobody sees a 500."""
 
 from collections import Counter
 
@@ -6,9 +6,10 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from billing.models import Orchestrator, RegistryEvent
+from billing.models import Orchestrator, OrchestratorToken, RegistryEvent
 from tests.billing.books import at_once
-from tests.wire import post
+from tests.factories import OrchestratorFactory
+from tests.wire import ADMIN, post
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,3 +89,14 @@ def test_a_denial_is_committed_although_its_call_fails(settings: Settings) -> No
     connection.close()
     assert Orchestrator.objects.get().denylisted
     assert RegistryEvent.objects.filter(event="register_denied").count() == 1
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_tokens_rotated_at_once_only_one_stays_live(attempt: int) -> None:
+    OrchestratorFactory.create(orchestrator_id="orch-a")
+    path = "/api/licenses/orchestrators/orch-a/tokens?rotate=true"
+
+    statuses = at_once(*(lambda: post(path, headers=ADMIN).status for _ in range(6)))
+
+    assert statuses == [200] * 6
+    assert OrchestratorToken.objects.filter(revoked_at=None).count() == 1
