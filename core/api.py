@@ -26,6 +26,7 @@ from core.wire import Problem, problems, value_problem
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_DRAINED_BYTES = 16 * 1024 * 1024
 MAX_NUMBER_DIGITS = 2_000
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,6 +52,7 @@ def read_body(meta: Mapping[str, Any]) -> bytes:
     elif not announced.isdecimal():
         length = 0
     elif len(announced) > 10 or int(announced) > MAX_BODY_BYTES:
+        _drain(meta["wsgi.input"], announced)
         raise BodyTooLarge
     else:
         length = int(announced)
@@ -58,6 +60,18 @@ def read_body(meta: Mapping[str, Any]) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge
     return body
+
+
+def _drain(body: Any, announced: str) -> None:
+    """Read a body that is somewhat too long to its end, so that the connection can be used again.
+
+    What is announced as larger still is left unread: the connection is lost, and cheaply.
+    """
+    left = int(announced) if len(announced) <= 10 else 0
+    if left > MAX_DRAINED_BYTES:
+        return
+    while left > 0 and (chunk := body.read(min(left, 64 * 1024))):
+        left -= len(chunk)
 
 
 def is_json(meta: Mapping[str, Any]) -> bool:

@@ -17,11 +17,18 @@ log = structlog.get_logger(__name__)
 CHUNK = 500
 RESULTS_KEPT = timedelta(days=35)
 
-# Answers are forgotten in chunks, so that no transaction is long. A heartbeat's row has no other use.
+# Answers are forgotten in chunks, so that no transaction is long. A heartbeat's row has no other use, but
+# for the one that began a generation: it is where the session's timeline starts.
 FORGET_HEARTBEATS = """
 DELETE FROM sessions_app_sessionevent WHERE id IN (
-    SELECT id FROM sessions_app_sessionevent
-    WHERE received_at < %s AND event = 'heartbeat' AND event_id IS NOT NULL LIMIT %s
+    SELECT heartbeat.id FROM sessions_app_sessionevent AS heartbeat
+    WHERE heartbeat.received_at < %s AND heartbeat.event = 'heartbeat' AND heartbeat.event_id IS NOT NULL
+        AND EXISTS (
+            SELECT FROM sessions_app_sessionevent AS earlier
+            WHERE earlier.session_id = heartbeat.session_id AND earlier.id < heartbeat.id
+                AND earlier.generation = heartbeat.generation
+        )
+    LIMIT %s
 )
 """
 FORGET_RESULTS = """

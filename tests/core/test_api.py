@@ -10,7 +10,7 @@ from django.urls import resolve
 from pytest_django import Settings
 
 from core import api
-from core.api import MAX_BODY_BYTES, BodyTooLarge, ChunkedBodies, read_body
+from core.api import MAX_BODY_BYTES, MAX_DRAINED_BYTES, BodyTooLarge, ChunkedBodies, read_body
 from tests.factories import OrchestratorFactory, TokenFactory
 from tests.wire import ADMIN, VIEWER, call, delete, get, post
 
@@ -196,10 +196,19 @@ def test_an_endpoint_without_a_body_ignores_any() -> None:
     assert get("/api/orchestrators", raw=b"{", headers=VIEWER).status == 200
 
 
-@pytest.mark.parametrize("announced", ["9" * 5_000, str(MAX_BODY_BYTES + 1)])
-def test_an_announced_length_beyond_the_cap_is_refused_unread(announced: str) -> None:
+@pytest.mark.parametrize("announced", ["9" * 5_000, str(MAX_DRAINED_BYTES + 1)])
+def test_an_announced_length_far_beyond_the_cap_is_refused_unread(announced: str) -> None:
     with pytest.raises(BodyTooLarge):
         read_body({"CONTENT_LENGTH": announced, "wsgi.input": None})
+
+
+def test_a_body_just_beyond_the_cap_is_read_to_its_end_so_that_the_connection_lives_on() -> None:
+    body = BytesIO((MAX_BODY_BYTES + 1) * b"x" + b"the next request")
+
+    with pytest.raises(BodyTooLarge):
+        read_body({"CONTENT_LENGTH": str(MAX_BODY_BYTES + 1), "wsgi.input": body})
+
+    assert body.read() == b"the next request"
 
 
 @pytest.mark.parametrize("announced", ["", "-1", "x", None])

@@ -117,6 +117,17 @@ def test_answers_are_kept_35_days_and_the_timeline_for_good() -> None:
     assert (row.event, row.event_id, row.result) == ("start", None, None)
 
 
+def test_a_heartbeat_that_began_a_session_stays_in_its_timeline() -> None:
+    host("orch-a", "192.0.2.1")
+    report(incoming("s1", event_id="e1"))
+    report(incoming("s1", at=after(15), event_id="e2"))
+
+    reaper.forget_event_results(now=NOON + timedelta(days=35, minutes=1))
+
+    row = SessionEvent.objects.get()
+    assert (row.event, row.occurred_at, row.event_id, row.result) == ("heartbeat", NOON, None, None)
+
+
 def test_answers_are_forgotten_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reaper, "CHUNK", 2)
     report_all(*[incoming(f"s{number}", "start", event_id="e1") for number in range(5)], now=NOON)
