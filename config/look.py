@@ -5,7 +5,6 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
-from django.utils.functional import Promise
 
 NAME = "Embody Payments"
 
@@ -43,12 +42,10 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
-def _item(title: str, icon: str, model: str, query: str = "") -> dict[str, object]:
+def _item(title: str, icon: str, model: str) -> dict[str, object]:
+    """A link to the list of a model."""
     app, _, name = model.partition(".")
-    link: Promise | Callable[[HttpRequest], str] = reverse_lazy(f"admin:{app}_{name}_changelist")
-    if query:
-        page = link
-        link = lambda request: f"{page}?{query}"  # noqa: E731
+    link = reverse_lazy(f"admin:{app}_{name}_changelist")
     return {"title": title, "icon": icon, "link": link, "permission": _may(f"{app}.view_{name}")}
 
 
@@ -88,6 +85,7 @@ NAVIGATION: list[dict[str, object]] = [
         "items": [
             _item("Staff", "group", "auth.user"),
             _item("Roles", "shield_person", "auth.group"),
+            _item("What staff did", "fact_check", "admin.logentry"),
             _item("Failed logins", "gpp_maybe", "axes.accessattempt"),
             _item("Login log", "login", "axes.accesslog"),
         ],

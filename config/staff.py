@@ -29,6 +29,15 @@ class StaffAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "is_active", "is_staff", "is_superuser", "last_login")
+    autocomplete_fields = ("groups",)
+    filter_horizontal = ()
+    # What people may do comes from their roles; permissions of one's own would be overlooked.
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
     list_filter_submit = True
 
 

@@ -71,6 +71,11 @@ def amount(value: int | None, asset: str) -> SafeString:
     return eth(value) if asset == "ETH" else _units(f"{value:,}", asset)
 
 
+def mirrored(value: int, asset: str) -> SafeString:
+    """A balance of the platform's side, where negative is as good as positive."""
+    return _eth_span(value, eth_text(value), "") if asset == "ETH" else _units(f"{value:,}", asset)
+
+
 def moved(value: int, asset: str) -> SafeString:
     """An amount of any asset that moved, with its sign."""
     return moved_eth(value) if asset == "ETH" else _units(f"{value:+,}", asset)

@@ -93,7 +93,7 @@ class AccountAdmin(ReadOnlyAdmin):
 
     @admin.display(description="balance")
     def balance_shown(self, account: Account) -> SafeString:
-        return show.amount(balances.of_account(account), account.asset)
+        return balance_of(account)
 
     @admin.display(description="kind")
     def nature(self, account: Account) -> SafeString:
@@ -103,7 +103,6 @@ class AccountAdmin(ReadOnlyAdmin):
         return nature(record)
 
     def panels(self, request: HttpRequest, record: Any) -> list[Panel]:
-        balance = balances.of_account(record)
         facts: list[tuple[str, Html]] = [
             ("Address", show.copyable(record.address, what="address")),
             ("Asset", record.get_asset_display()),
@@ -115,7 +114,7 @@ class AccountAdmin(ReadOnlyAdmin):
                 [
                     Figure(
                         "Balance",
-                        show.amount(balance, record.asset),
+                        balance_of(record),
                         note="kept with each leg" if record.kept else "sum of all legs",
                     )
                 ]
@@ -123,6 +122,12 @@ class AccountAdmin(ReadOnlyAdmin):
             Facts("Account", facts, wide=True),
             statement(record),
         ]
+
+
+def balance_of(account: Account) -> SafeString:
+    """A host's debt is red; that a contra account stands negative is its nature."""
+    balance = balances.of_account(account)
+    return show.amount(balance, account.asset) if account.kept else show.mirrored(balance, account.asset)
 
 
 def nature(account: Account) -> SafeString:
@@ -173,7 +178,6 @@ class EntryAdmin(ServiceAdmin):
     more_panels: ClassVar[list[Callable[[HttpRequest, Entry], list[Panel]]]] = []
     list_display = (
         "kind_shown",
-        "reason_shown",
         "orchestrator_link",
         "legs_shown",
         "effective",
@@ -210,15 +214,14 @@ class EntryAdmin(ServiceAdmin):
 
     @admin.display(description="kind")
     def kind_shown(self, entry: Entry) -> SafeString:
+        """The kind, and below it what a person wrote; the system's own reasons only repeat the kind."""
+        mark: Html = ""
         if entry.reverses_id:
-            return format_html("{} {}", entry.get_kind_display(), show.badge("reversal", "warn"))
-        if hasattr(entry, "reversed_by"):
-            return format_html("{} {}", entry.get_kind_display(), show.badge("reversed", "calm"))
-        return format_html("{}", entry.get_kind_display())
-
-    @admin.display(description="reason")
-    def reason_shown(self, entry: Entry) -> Html:
-        return show.reason(entry.reason)
+            mark = show.badge("reversal", "warn")
+        elif hasattr(entry, "reversed_by"):
+            mark = show.badge("reversed")
+        told = format_html('<span class="ep-reason">{}</span>', entry.reason) if entry.actor else ""
+        return format_html("{} {}{}", entry.get_kind_display(), mark, told)
 
     @admin.display(description="orchestrator")
     def orchestrator_link(self, entry: Entry) -> SafeString:
@@ -248,7 +251,7 @@ class EntryAdmin(ServiceAdmin):
 
     @admin.display(description="by")
     def actor_shown(self, entry: Entry) -> Html:
-        return entry.actor or "the system"
+        return entry.actor or "system"
 
     def headline(self, record: Entry) -> Html:
         parts = [show.badge(record.get_kind_display(), "info")]
@@ -266,7 +269,7 @@ class EntryAdmin(ServiceAdmin):
             ("Orchestrator", show.link(record.orchestrator)),
             ("Effective", show.at(record.effective_at)),
             ("Recorded", show.at(record.recorded_at)),
-            ("By", record.actor or "the system"),
+            ("By", record.actor or "the system itself"),
         ]
         if record.reverses:
             facts.append(("Reverses", show.link(record.reverses)))
