@@ -2,7 +2,7 @@
 and documented in `.env.example`."""
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,13 @@ LOGGING = {"level": LOG_LEVEL, "json": LOG_JSON}
 API_ADMIN_TOKEN = env.text("PAYMENTS_API_ADMIN_TOKEN")
 VIEWER_TOKENS = env.words("PAYMENTS_VIEWER_TOKENS")
 SESSION_REPORTER_TOKEN = env.text("PAYMENTS_SESSION_REPORTER_TOKEN")
-MANAGER_IP_ALLOWLIST = env.words("PAYMENTS_MANAGER_IP_ALLOWLIST")
+
+
+def _addresses(text: str) -> list[str]:
+    return [str(ip_address(word)) for word in text.replace(",", " ").split()]
+
+
+MANAGER_IP_ALLOWLIST: list[str] = env.parsed("PAYMENTS_MANAGER_IP_ALLOWLIST", [], _addresses)
 
 
 def _networks(text: str) -> list[IPv4Network | IPv6Network]:
@@ -223,16 +229,21 @@ TRUSTED_PROXY_CIDRS: list[IPv4Network | IPv6Network] = env.parsed(
 # --- Registry -------------------------------------------------------------------------------------
 
 
-def _contract(text: str) -> str:
+def _ethereum_address(text: str) -> str:
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
         raise ValueError("expected 0x and 40 hexadecimal digits")
     return text
 
 
+def _wallets(text: str) -> frozenset[str]:
+    # A wallet with a typo in it would not be kept out.
+    return frozenset(_ethereum_address(word).lower() for word in text.replace(",", " ").split())
+
+
 REGISTRATION_PER_MINUTE = env.positive("PAYMENTS_REGISTRATION_PER_MINUTE", 5)
 REGISTRATION_BURST = env.positive("PAYMENTS_REGISTRATION_BURST", 5)
-ADDRESS_DENYLIST = frozenset(address.lower() for address in env.words("PAYMENTS_ADDRESS_DENYLIST"))
-TOP_CONTRACT_ADDRESS = env.parsed("TOP_CONTRACT_ADDRESS", "", _contract)
+ADDRESS_DENYLIST: frozenset[str] = env.parsed("PAYMENTS_ADDRESS_DENYLIST", frozenset(), _wallets)
+TOP_CONTRACT_ADDRESS = env.parsed("TOP_CONTRACT_ADDRESS", "", _ethereum_address)
 TOP_CACHE_TTL_SECONDS = env.positive("TOP_CACHE_TTL_SECONDS", 300)
 ETH_RPC_URL = env.text("ETH_RPC_URL", "http://localhost:8545")
 ETH_CHAIN_ID = env.positive("ETH_CHAIN_ID", 42161)

@@ -21,7 +21,13 @@ def start(**variables: str) -> str:
 
 
 def test_the_settings_of_the_tests_are_good() -> None:
-    assert start(TOP_CONTRACT_ADDRESS="0x" + 40 * "1") == ""
+    wallet = "0x" + 40 * "1"
+    lists = {
+        "PAYMENTS_MANAGER_IP_ALLOWLIST": "192.0.2.1,2001:DB8::7",
+        "PAYMENTS_ADDRESS_DENYLIST": f"{wallet},",
+    }
+
+    assert start(TOP_CONTRACT_ADDRESS=wallet, **lists) == ""
 
 
 @pytest.mark.parametrize(
@@ -31,6 +37,8 @@ def test_the_settings_of_the_tests_are_good() -> None:
         ("TOP_CACHE_TTL_SECONDS", "0"),
         ("PAYMENTS_REGISTRATION_PER_MINUTE", "many"),
         ("PAYMENTS_TRUSTED_PROXY_CIDRS", "10.0.0.0/33"),
+        ("PAYMENTS_MANAGER_IP_ALLOWLIST", "192.0.2.1, 10.0.0.0/8"),
+        ("PAYMENTS_ADDRESS_DENYLIST", f"0x{40 * 'a'} 0x{39 * 'b'}"),
         ("PAYMENTS_SINGLE_ORCHESTRATOR_MODE", "perhaps"),
     ],
 )
