@@ -34,6 +34,7 @@ WITH report AS (
 
 # `host` is the session's present orchestrator, whose addresses must already be the event's: then there is
 # nothing to learn. The cascade's first two sources are asked, because they could name somebody else.
+# The `+ 0` keeps the planner from going to a session by way of all open sessions of its host.
 # An event id takes part in the same statement: it is refused by the unique index if it was used before.
 APPLY = """
 , applied AS (
@@ -54,7 +55,7 @@ APPLY = """
         AND (report.at >= session.last_seen_at OR NOT report.exact)
         AND report.at <= session.last_seen_at + %s::interval
         AND GREATEST(report.at, session.last_seen_at) < session.last_billed_at + %s::interval
-        AND host.id = session.orchestrator_id
+        AND host.id = session.orchestrator_id + 0
         AND host.last_contact_source = 'session'
         AND host.last_seen_ip = report.address
         AND host.last_session_upstream_addr = report.address
