@@ -1,5 +1,5 @@
 """Staff pages of hosts and the ledger."""
 
-from billing.admin import ledger, orchestrators, registry, tokens
+from billing.admin import accounts, entries, legs, orchestrators, registry, tokens
 
-__all__ = ["ledger", "orchestrators", "registry", "tokens"]
+__all__ = ["accounts", "entries", "legs", "orchestrators", "registry", "tokens"]

@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 from billing.models import RegistryEvent
 from core import display as show
 from core.admin import ReadOnlyAdmin
+from core.admin.csv import EXPORT
 from core.admin.lists import ExactFilter
 from core.admin.panels import Facts, Panel
 from core.display import Html, Tone
@@ -47,7 +48,7 @@ class RegistryEventAdmin(ReadOnlyAdmin):
     search_fields = ("orchestrator_id__exact",)
     search_help_text = "Orchestrator id"
     ordering = ("-id",)
-    csv_permission = "billing.export_ledger"
+    csv_permission = EXPORT
     csv_columns = (
         ("recorded_at", lambda event: event.recorded_at.isoformat()),
         ("event", lambda event: event.event),

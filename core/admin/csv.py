@@ -7,8 +7,13 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
+from core.money import eth_from_wei
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide forms count too
 _CHUNK = 2_000
+
+EXPORT = "billing.export_ledger"
+"""The permission to take rows away."""
 
 Exported = Callable[[Any], object]
 
@@ -28,6 +33,11 @@ def harmless(value: object) -> object:
         return value
     text = str(value)
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+def eth_column(asset: str, value: int | None) -> str:
+    """Wei as exact ETH, beside the column of whole units; blank for other assets."""
+    return eth_from_wei(value) if asset == "ETH" and value is not None else ""
 
 
 def stream(

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from billing.admin.ledger import EntryAdmin
+from billing.admin.entries import EntryAdmin
 from billing.models import Entry
 from core import display as show
 from core.admin import ReadOnlyAdmin
