@@ -7,180 +7,371 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Export',
+            name="Export",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=32, unique=True)),
-                ('path', models.CharField(max_length=4096)),
-                ('last_row_id', models.BigIntegerField(default=0)),
-                ('offset', models.BigIntegerField(default=0)),
-                ('updated_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=32, unique=True)),
+                ("path", models.CharField(max_length=4096)),
+                ("last_row_id", models.BigIntegerField(default=0)),
+                ("offset", models.BigIntegerField(default=0)),
+                ("updated_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='RegistryEvent',
+            name="RegistryEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('recorded_at', models.DateTimeField()),
-                ('event', models.CharField(max_length=64)),
-                ('orchestrator_id', models.CharField(db_index=True, max_length=128, verbose_name='orchestrator id')),
-                ('details', models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("recorded_at", models.DateTimeField()),
+                ("event", models.CharField(max_length=64)),
+                (
+                    "orchestrator_id",
+                    models.CharField(db_index=True, max_length=128, verbose_name="orchestrator id"),
+                ),
+                ("details", models.JSONField(default=dict)),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Orchestrator',
+            name="Orchestrator",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('orchestrator_id', models.CharField(max_length=128, unique=True, verbose_name='orchestrator id')),
-                ('address', models.CharField(max_length=42, verbose_name='payout address')),
-                ('address_verified', models.BooleanField(default=False)),
-                ('capability', models.CharField(blank=True, max_length=128, null=True)),
-                ('contact_email', models.CharField(blank=True, max_length=255, null=True)),
-                ('host_public_ip', models.GenericIPAddressField(blank=True, null=True, unique=True, verbose_name='host public IP')),
-                ('host_name', models.CharField(blank=True, max_length=128, null=True)),
-                ('monitored_services', models.JSONField(blank=True, null=True)),
-                ('min_service_uptime', models.FloatField(blank=True, null=True)),
-                ('health_url', models.CharField(blank=True, max_length=512, null=True, verbose_name='health URL')),
-                ('health_ip', models.GenericIPAddressField(blank=True, editable=False, null=True, verbose_name='health URL host')),
-                ('health_timeout', models.FloatField(blank=True, null=True, verbose_name='health timeout (s)')),
-                ('last_healthy_at', models.DateTimeField(blank=True, null=True)),
-                ('last_missed_all_services', models.DateTimeField(blank=True, null=True)),
-                ('forwarder_source', models.CharField(blank=True, max_length=64, null=True)),
-                ('forwarder_reported_at', models.DateTimeField(blank=True, null=True)),
-                ('forwarder_data', models.JSONField(blank=True, null=True)),
-                ('forwarder_ip', models.GenericIPAddressField(blank=True, editable=False, null=True, verbose_name='forwarder IP')),
-                ('is_top_100', models.BooleanField(default=True, verbose_name='in the top set')),
-                ('denylisted', models.BooleanField(default=False)),
-                ('cooldown_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('last_cooldown_started_at', models.DateTimeField(blank=True, null=True)),
-                ('last_cooldown_cleared_at', models.DateTimeField(blank=True, null=True)),
-                ('first_seen', models.DateTimeField()),
-                ('last_seen', models.DateTimeField()),
-                ('last_seen_ip', models.GenericIPAddressField(blank=True, null=True, verbose_name='last seen IP')),
-                ('last_contact_source', models.CharField(blank=True, max_length=64, null=True)),
-                ('registration_count', models.PositiveIntegerField(default=0)),
-                ('last_session_upstream_addr', models.GenericIPAddressField(blank=True, null=True)),
-                ('last_session_seen_at', models.DateTimeField(blank=True, null=True)),
-                ('last_session_edge_id', models.CharField(blank=True, max_length=64, null=True)),
-                ('desired_pin', models.JSONField(blank=True, null=True)),
-                ('last_ops_upgrade', models.JSONField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "orchestrator_id",
+                    models.CharField(max_length=128, unique=True, verbose_name="orchestrator id"),
+                ),
+                ("address", models.CharField(max_length=42, verbose_name="payout address")),
+                ("address_verified", models.BooleanField(default=False)),
+                ("capability", models.CharField(blank=True, max_length=128, null=True)),
+                ("contact_email", models.CharField(blank=True, max_length=255, null=True)),
+                (
+                    "host_public_ip",
+                    models.GenericIPAddressField(
+                        blank=True, null=True, unique=True, verbose_name="host public IP"
+                    ),
+                ),
+                ("host_name", models.CharField(blank=True, max_length=128, null=True)),
+                ("monitored_services", models.JSONField(blank=True, null=True)),
+                ("min_service_uptime", models.FloatField(blank=True, null=True)),
+                (
+                    "health_url",
+                    models.CharField(blank=True, max_length=512, null=True, verbose_name="health URL"),
+                ),
+                (
+                    "health_ip",
+                    models.GenericIPAddressField(
+                        blank=True, editable=False, null=True, verbose_name="health URL host"
+                    ),
+                ),
+                (
+                    "health_timeout",
+                    models.FloatField(blank=True, null=True, verbose_name="health timeout (s)"),
+                ),
+                ("last_healthy_at", models.DateTimeField(blank=True, null=True)),
+                ("last_missed_all_services", models.DateTimeField(blank=True, null=True)),
+                ("forwarder_source", models.CharField(blank=True, max_length=64, null=True)),
+                ("forwarder_reported_at", models.DateTimeField(blank=True, null=True)),
+                ("forwarder_data", models.JSONField(blank=True, null=True)),
+                (
+                    "forwarder_ip",
+                    models.GenericIPAddressField(
+                        blank=True, editable=False, null=True, verbose_name="forwarder IP"
+                    ),
+                ),
+                ("is_top_100", models.BooleanField(default=True, verbose_name="in the top set")),
+                ("denylisted", models.BooleanField(default=False)),
+                ("cooldown_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("last_cooldown_started_at", models.DateTimeField(blank=True, null=True)),
+                ("last_cooldown_cleared_at", models.DateTimeField(blank=True, null=True)),
+                ("first_seen", models.DateTimeField()),
+                ("last_seen", models.DateTimeField()),
+                (
+                    "last_seen_ip",
+                    models.GenericIPAddressField(blank=True, null=True, verbose_name="last seen IP"),
+                ),
+                ("last_contact_source", models.CharField(blank=True, max_length=64, null=True)),
+                ("registration_count", models.PositiveIntegerField(default=0)),
+                ("last_session_upstream_addr", models.GenericIPAddressField(blank=True, null=True)),
+                ("last_session_seen_at", models.DateTimeField(blank=True, null=True)),
+                ("last_session_edge_id", models.CharField(blank=True, max_length=64, null=True)),
+                ("desired_pin", models.JSONField(blank=True, null=True)),
+                ("last_ops_upgrade", models.JSONField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['pk'],
-                'indexes': [models.Index(fields=['last_seen_ip', 'id'], name='billing_orch_last_seen_ip'), models.Index(fields=['last_session_upstream_addr', 'id'], name='billing_orch_last_upstream'), models.Index(fields=['health_ip', 'id'], name='billing_orch_health_ip'), models.Index(fields=['forwarder_ip', 'id'], name='billing_orch_forwarder_ip')],
-                'constraints': [models.UniqueConstraint(django.db.models.functions.text.Lower('address'), name='billing_orchestrator_address_is_unique_in_any_case'), models.CheckConstraint(condition=models.Q(('address__regex', '^0x[0-9a-fA-F]{40}$')), name='billing_orchestrator_address_is_a_wallet')],
+                "ordering": ["pk"],
+                "indexes": [
+                    models.Index(fields=["last_seen_ip", "id"], name="billing_orch_last_seen_ip"),
+                    models.Index(
+                        fields=["last_session_upstream_addr", "id"], name="billing_orch_last_upstream"
+                    ),
+                    models.Index(fields=["health_ip", "id"], name="billing_orch_health_ip"),
+                    models.Index(fields=["forwarder_ip", "id"], name="billing_orch_forwarder_ip"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        django.db.models.functions.text.Lower("address"),
+                        name="billing_orchestrator_address_is_unique_in_any_case",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("address__regex", "^0x[0-9a-fA-F]{40}$")),
+                        name="billing_orchestrator_address_is_a_wallet",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=400, unique=True, verbose_name='idempotency key')),
-                ('kind', models.CharField(choices=[('session_segment', 'Session segment'), ('adjustment', 'Adjustment')], max_length=32)),
-                ('reason', models.CharField(blank=True, max_length=256)),
-                ('metadata', models.JSONField(blank=True, default=dict)),
-                ('effective_at', models.DateTimeField()),
-                ('recorded_at', models.DateTimeField()),
-                ('actor', models.CharField(blank=True, max_length=150)),
-                ('reverses', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reversed_by', to='billing.entry')),
-                ('orchestrator', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.orchestrator')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=400, unique=True, verbose_name="idempotency key")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("session_segment", "Session segment"), ("adjustment", "Adjustment")],
+                        max_length=32,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=256)),
+                ("metadata", models.JSONField(blank=True, default=dict)),
+                ("effective_at", models.DateTimeField()),
+                ("recorded_at", models.DateTimeField()),
+                ("actor", models.CharField(blank=True, max_length=150)),
+                (
+                    "reverses",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reversed_by",
+                        to="billing.entry",
+                    ),
+                ),
+                (
+                    "orchestrator",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="entries",
+                        to="billing.orchestrator",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'entries',
-                'ordering': ['-id'],
+                "verbose_name_plural": "entries",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.CharField(max_length=200)),
-                ('asset', models.CharField(choices=[('ETH', 'ETH (wei)'), ('CREDIT', 'credits'), ('FREE_USE', 'free uses'), ('USD', 'USD (cents)')], max_length=16)),
-                ('kept', models.BooleanField()),
-                ('floor', core.fields.AmountField(blank=True, null=True)),
-                ('balance', core.fields.AmountField(blank=True, null=True)),
-                ('orchestrator', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to='billing.orchestrator')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.CharField(max_length=200)),
+                (
+                    "asset",
+                    models.CharField(
+                        choices=[
+                            ("ETH", "ETH (wei)"),
+                            ("CREDIT", "credits"),
+                            ("FREE_USE", "free uses"),
+                            ("USD", "USD (cents)"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("kept", models.BooleanField()),
+                ("floor", core.fields.AmountField(blank=True, null=True)),
+                ("balance", core.fields.AmountField(blank=True, null=True)),
+                (
+                    "orchestrator",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="accounts",
+                        to="billing.orchestrator",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['address'],
+                "ordering": ["address"],
             },
         ),
         migrations.CreateModel(
-            name='OrchestratorToken',
+            name="OrchestratorToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token_id', models.CharField(max_length=32, unique=True)),
-                ('token_hash', models.CharField(max_length=71, unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('last_seen_at', models.DateTimeField(blank=True, null=True)),
-                ('orchestrator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tokens', to='billing.orchestrator')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("token_id", models.CharField(max_length=32, unique=True)),
+                ("token_hash", models.CharField(max_length=71, unique=True)),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("last_seen_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "orchestrator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="tokens",
+                        to="billing.orchestrator",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'token',
-                'ordering': ['-created_at', '-id'],
+                "verbose_name": "token",
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Leg',
+            name="Leg",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('asset', models.CharField(choices=[('ETH', 'ETH (wei)'), ('CREDIT', 'credits'), ('FREE_USE', 'free uses'), ('USD', 'USD (cents)')], max_length=16)),
-                ('amount', core.fields.AmountField()),
-                ('balance_after', core.fields.AmountField(blank=True, null=True)),
-                ('kind', models.CharField(choices=[('session_segment', 'Session segment'), ('adjustment', 'Adjustment')], max_length=32)),
-                ('effective_at', models.DateTimeField()),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='billing.account')),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='billing.entry')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "asset",
+                    models.CharField(
+                        choices=[
+                            ("ETH", "ETH (wei)"),
+                            ("CREDIT", "credits"),
+                            ("FREE_USE", "free uses"),
+                            ("USD", "USD (cents)"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("amount", core.fields.AmountField()),
+                ("balance_after", core.fields.AmountField(blank=True, null=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("session_segment", "Session segment"), ("adjustment", "Adjustment")],
+                        max_length=32,
+                    ),
+                ),
+                ("effective_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="legs",
+                        to="billing.account",
+                    ),
+                ),
+                (
+                    "entry",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="legs", to="billing.entry"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(fields=['account', 'id'], name='billing_leg_of_account'), models.Index(fields=['account', 'effective_at'], include=('kind', 'amount'), name='billing_leg_sums')],
-                'constraints': [models.UniqueConstraint(fields=('entry', 'account'), name='billing_leg_is_one_per_entry_and_account'), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='billing_leg_moves_something')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["account", "id"], name="billing_leg_of_account"),
+                    models.Index(
+                        fields=["account", "effective_at"],
+                        include=("kind", "amount"),
+                        name="billing_leg_sums",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("entry", "account"), name="billing_leg_is_one_per_entry_and_account"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount", 0), _negated=True), name="billing_leg_moves_something"
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(fields=['orchestrator', '-id'], name='billing_entry_of_orchestrator'),
+            model_name="entry",
+            index=models.Index(fields=["orchestrator", "-id"], name="billing_entry_of_orchestrator"),
         ),
         migrations.AddIndex(
-            model_name='entry',
-            index=models.Index(fields=['recorded_at'], name='billing_entry_recorded_at'),
+            model_name="entry",
+            index=models.Index(fields=["recorded_at"], name="billing_entry_recorded_at"),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('address', 'asset'), name='billing_account_address_is_unique'),
+            model_name="account",
+            constraint=models.UniqueConstraint(
+                fields=("address", "asset"), name="billing_account_address_is_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('id', 'asset'), name='billing_account_asset_key'),
+            model_name="account",
+            constraint=models.UniqueConstraint(fields=("id", "asset"), name="billing_account_asset_key"),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('balance__isnull', False), ('kept', True)), models.Q(('balance__isnull', True), ('floor__isnull', True), ('kept', False)), _connector='OR'), name='billing_account_keeps_a_balance_or_is_contra'),
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("balance__isnull", False), ("kept", True)),
+                    models.Q(("balance__isnull", True), ("floor__isnull", True), ("kept", False)),
+                    _connector="OR",
+                ),
+                name="billing_account_keeps_a_balance_or_is_contra",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('floor__isnull', True), ('balance__gte', models.F('floor')), _connector='OR'), name='billing_account_balance_stays_above_its_floor'),
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("floor__isnull", True), ("balance__gte", models.F("floor")), _connector="OR"
+                ),
+                name="billing_account_balance_stays_above_its_floor",
+            ),
         ),
         migrations.AddIndex(
-            model_name='orchestratortoken',
-            index=models.Index(fields=['orchestrator', '-created_at'], name='billing_token_by_orchestrator'),
+            model_name="orchestratortoken",
+            index=models.Index(fields=["orchestrator", "-created_at"], name="billing_token_by_orchestrator"),
         ),
         migrations.AddConstraint(
-            model_name='orchestratortoken',
-            constraint=models.CheckConstraint(condition=models.Q(('token_hash__regex', '^sha256:[0-9a-f]{64}$')), name='billing_token_is_stored_as_a_hash'),
+            model_name="orchestratortoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("token_hash__regex", "^sha256:[0-9a-f]{64}$")),
+                name="billing_token_is_stored_as_a_hash",
+            ),
         ),
     ]

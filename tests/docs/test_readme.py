@@ -66,4 +66,7 @@ def test_every_file_the_readme_points_to_exists() -> None:
 
 
 def test_the_two_commands_come_first() -> None:
-    assert [line.split("#")[0].strip() for line in shell_blocks()[0].splitlines()] == ["make run", "make test"]
+    assert [line.split("#")[0].strip() for line in shell_blocks()[0].splitlines()] == [
+        "make run",
+        "make test",
+    ]
