@@ -25,6 +25,16 @@ class Env:
     def text(self, name: str, default: str = "") -> str:
         return str(self._env.str(name, default="")).strip() or default
 
+    def secret(self, name: str) -> str:
+        """What callers send in a header: printable ASCII, because nothing else arrives as it was sent.
+
+        A bad one is refused without being shown.
+        """
+        text = self.text(name)
+        if not all(word.isascii() and word.isprintable() for word in text.split()):
+            raise ImproperlyConfigured(f"{name}: expected printable ASCII characters")
+        return text
+
     def path(self, name: str, default: str) -> str:
         """A file to export to. Unlike elsewhere, blank is a choice: it switches the export off."""
         return str(self._env.str(name, default=default)).strip()

@@ -188,6 +188,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "DESCRIPTION": "Registry, session metering, leases and ledger of a network of GPU hosts.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVERS": [{"url": f"/{API_ROOT_PATH}"}] if API_ROOT_PATH else [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -205,9 +206,9 @@ LOGGING = {"level": LOG_LEVEL, "json": LOG_JSON}
 
 # --- Access ---------------------------------------------------------------------------------------
 
-API_ADMIN_TOKEN = env.text("PAYMENTS_API_ADMIN_TOKEN")
-VIEWER_TOKENS = env.words("PAYMENTS_VIEWER_TOKENS")
-SESSION_REPORTER_TOKEN = env.text("PAYMENTS_SESSION_REPORTER_TOKEN")
+API_ADMIN_TOKEN = env.secret("PAYMENTS_API_ADMIN_TOKEN")
+VIEWER_TOKENS = env.secret("PAYMENTS_VIEWER_TOKENS").replace(",", " ").split()
+SESSION_REPORTER_TOKEN = env.secret("PAYMENTS_SESSION_REPORTER_TOKEN")
 
 
 def _addresses(text: str) -> list[str]:

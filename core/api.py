@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from io import BytesIO
 from typing import Any, ClassVar, TypeVar
 
 import structlog
@@ -269,18 +268,3 @@ class EmbodyView(APIView):
             return model.model_validate(dict(self.request.GET.items()))
         except ValidationError as error:
             raise Invalid(problems(error, "query")) from None
-
-
-class ChunkedBodies:
-    """WSGI middleware: gives a body sent in chunks a length, so that Django reads it too."""
-
-    def __init__(self, application: Any) -> None:
-        self.application = application
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower() and not environ.get(
-            "CONTENT_LENGTH"
-        ):
-            body = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
-            environ.update({"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))})
-        return self.application(environ, start_response)

@@ -48,6 +48,9 @@ class RequestId:
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
         response.headers["X-Request-ID"] = identity
+        if not response.streaming:
+            # Without it the server sends chunks, which HTTP/1.0 callers cannot read.
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
 
 

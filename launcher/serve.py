@@ -53,6 +53,7 @@ def _serve(setup: Configuration, *more: Service, first_time: bool) -> int:
             web = services.web(host=setup.host, port=setup.port, workers=setup.web_workers)
             Supervisor([web, services.worker(), services.beat(setup.data), *more], variables, PROJECT).run(
                 is_up=lambda: _answers(setup.address),
+                check=variables.check,
                 announce=lambda: say(
                     welcome.text(setup, first_time=first_time, seconds=time.monotonic() - started_at)
                 ),

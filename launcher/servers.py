@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
@@ -10,23 +10,47 @@ from typing import IO
 from launcher import files, postgres, valkey
 from launcher.configuration import Configuration
 from launcher.messages import LauncherError, step
+from launcher.postgres import Postgres
+from launcher.valkey import Valkey
+
+
+class Embedded(dict[str, str]):
+    """The variables of our processes, with the addresses of both servers; and the servers that are ours."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(variables)
+        self.running: dict[str, Postgres | Valkey] = {}
+
+    def check(self) -> None:
+        """Everything stands on these servers: when one is gone, saying so and ending beats limping on.
+
+        :raises LauncherError: one of them ended by itself.
+        """
+        for name, server in self.running.items():
+            if server.process.poll() is not None:
+                raise LauncherError(
+                    f"{name} ended by itself, or was killed; its log is in the data directory. "
+                    "Nothing that was committed is lost: start again with the same command."
+                )
 
 
 @contextmanager
-def embedded(configuration: Configuration, *, fsync: bool = True) -> Iterator[dict[str, str]]:
+def embedded(configuration: Configuration, *, fsync: bool = True) -> Iterator[Embedded]:
     """Start what DATABASE_URL and REDIS_URL leave to us; yields the variables with both set."""
-    variables = dict(configuration.variables)
+    variables = Embedded(configuration.variables)
     with ExitStack() as stack:
         if not configuration.has("DATABASE_URL"):
             step("Starting PostgreSQL.")
             database = postgres.start(configuration.data / "postgres", fsync=fsync)
             stack.callback(database.stop)
             variables["DATABASE_URL"] = database.url
+            variables.running["PostgreSQL"] = database
         if not configuration.has("REDIS_URL"):
             step("Starting Valkey.")
             broker = valkey.start(configuration.data / "valkey")
             stack.callback(broker.stop)
             variables["REDIS_URL"] = broker.url
+            variables.running["Valkey"] = broker
         yield variables
 
 

@@ -25,10 +25,17 @@ class Supervisor:
         self._variables, self._project = variables, project
         self._outputs = selectors.DefaultSelector()
 
-    def run(self, *, is_up: Callable[[], bool], announce: Callable[[], None]) -> None:
+    def run(
+        self,
+        *,
+        is_up: Callable[[], bool],
+        announce: Callable[[], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Run until a signal raises KeyboardInterrupt. Calls `announce` once, when `is_up` first agrees.
 
-        :raises LauncherError: a child failed too often.
+        :param check: raises a LauncherError when what the children stand on is gone.
+        :raises LauncherError: a child failed too often, or `check` says so.
         """
         announced = False
         try:
@@ -36,6 +43,7 @@ class Supervisor:
                 self._start_due(web_is_up=announced)
                 self._pass_on(0.5 if announced else 0.1)
                 self._bury_dead()
+                check()
                 if not announced and is_up():
                     announced = True
                     announce()

@@ -52,6 +52,17 @@ def test_a_missing_required_value_names_its_variable(env: Env) -> None:
         env.required("EXAMPLE_REQUIRED")
 
 
+def test_a_secret_that_no_header_can_carry_is_refused_unseen(
+    env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXAMPLE_SECRET", "gehüpft")
+
+    with pytest.raises(ImproperlyConfigured, match="EXAMPLE_SECRET: expected printable ASCII") as refusal:
+        env.secret("EXAMPLE_SECRET")
+
+    assert "gehüpft" not in str(refusal.value)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "\u0661x"])
 def test_a_count_that_is_none_names_its_variable(
     env: Env, monkeypatch: pytest.MonkeyPatch, text: str

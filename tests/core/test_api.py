@@ -10,7 +10,7 @@ from django.urls import resolve
 from pytest_django import Settings
 
 from core import api
-from core.api import MAX_BODY_BYTES, MAX_DRAINED_BYTES, BodyTooLarge, ChunkedBodies, read_body
+from core.api import MAX_BODY_BYTES, MAX_DRAINED_BYTES, BodyTooLarge, read_body
 from tests.factories import OrchestratorFactory, TokenFactory
 from tests.wire import ADMIN, VIEWER, call, delete, get, post
 
@@ -223,16 +223,6 @@ def test_a_body_in_chunks_is_read_up_to_the_cap() -> None:
     assert read_body({**chunked, "wsgi.input": BytesIO(b"abc")}) == b"abc"
     with pytest.raises(BodyTooLarge):
         read_body({**chunked, "wsgi.input": BytesIO((MAX_BODY_BYTES + 1) * b" ")})
-
-
-def test_a_body_in_chunks_gets_a_length_for_django() -> None:
-
-    seen: dict[str, Any] = {}
-    environ = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": BytesIO(b"abc")}
-
-    ChunkedBodies(lambda environ, start_response: seen.update(environ))(environ, None)
-
-    assert (seen["CONTENT_LENGTH"], seen["wsgi.input"].read()) == ("3", b"abc")
 
 
 # --- Order of checks --------------------------------------------------------------------------------

@@ -39,3 +39,15 @@ def test_servers_that_were_given_are_used_and_none_is_started(tmp_path: Path) ->
         assert variables["REDIS_URL"] == "redis://broker"
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_was_killed_is_missed(tmp_path: Path) -> None:
+    given = {"DATABASE_URL": "postgres://db/x", "PAYMENTS_DATA_DIR": str(tmp_path)}
+
+    with servers.embedded(configuration.load(given, tmp_path)) as variables:
+        variables.check()
+        variables.running["Valkey"].process.kill()
+        variables.running["Valkey"].process.wait()
+
+        with pytest.raises(LauncherError, match="Valkey ended by itself"):
+            variables.check()

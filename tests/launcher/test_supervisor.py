@@ -111,3 +111,15 @@ time.sleep(60)
     supervise(python("web", program), until=lambda: len(pids(log)) == 1)
 
     assert processes.command_of(pids(log)[0]) is None
+
+
+def test_when_what_the_children_stand_on_is_gone_they_end_and_it_is_said() -> None:
+    supervisor = Supervisor([python("web", "import time; time.sleep(60)")], os.environ, Path("/"))
+    checks = iter([None, None])
+
+    def check() -> None:
+        if next(checks, "gone") == "gone":
+            raise LauncherError("Valkey ended by itself")
+
+    with pytest.raises(LauncherError, match="Valkey ended by itself"):
+        supervisor.run(is_up=lambda: False, announce=lambda: None, check=check)
