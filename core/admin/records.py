@@ -64,8 +64,8 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
     # --- The page of a record ---------------------------------------------------------------------
 
     def panels(self, request: HttpRequest, record: Any) -> list[Panel]:
-        """What the page shows, top to bottom."""
-        raise NotImplementedError
+        """What the page shows below the title, top to bottom."""
+        return []
 
     def headline(self, record: Any) -> Html:
         """Beside the title: what is most worth knowing."""

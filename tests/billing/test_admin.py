@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from billing.models import Account, Entry, Leg, Orchestrator, OrchestratorToken, RegistryEvent
 from billing.services import tokens
-from core.admin.records import ReadOnlyAdmin
 from core.paging import COUNT_CAP, CappedPaginator
 from tests.factories import OrchestratorFactory
 from tests.network import EVIL, adjust, hostile_network, small_network, staff
@@ -367,8 +366,3 @@ def test_csv_is_for_auditors(role: str) -> None:
 
     assert client.get("/admin/billing/entry/export.csv").status_code == 403
     assert "export.csv" not in client.get("/admin/billing/entry/").content.decode()
-
-
-def test_read_only_pages_say_what_they_show() -> None:
-    with pytest.raises(NotImplementedError):
-        ReadOnlyAdmin.panels(object(), None, None)  # type: ignore[arg-type]
