@@ -37,7 +37,7 @@ class Live:
 
     def add_chores(self, chores: Chores) -> None:
         for pause, chore in chores.due():
-            self._repeat(pause, chore)
+            self._repeat(pause / self.pace.speed**0.5, chore)
 
     def run(self, *, seconds: float | None = None) -> None:
         """Do what is due, when it is, until told to stop, or for so many seconds."""
@@ -67,7 +67,7 @@ class Live:
     def _repeat(self, pause: timedelta, do: Callable[[], None]) -> None:
         def again() -> None:
             do()
-            self._repeat(pause / self.pace.speed**0.5, do)
+            self._repeat(pause, do)
 
         self._plan(datetime.now(UTC) + pause, again)
 

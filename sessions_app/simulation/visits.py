@@ -101,8 +101,6 @@ class Visit:
     def _heartbeat(self, moment: datetime) -> Iterator[Delivery]:
         half = self.started_at + self.length / 2
         delivery = self._delivery("heartbeat", moment)
-        if self.fate is Fate.MOVES and moment > half:
-            delivery.body["upstream_addr"] = self.moves_to.ip
         if self.fate is Fate.IS_LATE and half < moment < self._back_online():
             # The edge lost its line for a while, and tells what happened once it is back.
             delivery = replace(delivery, sent_at=self._back_online())
@@ -125,10 +123,11 @@ class Visit:
                 yield self._delivery("end", self.ends_at)
 
     def _delivery(self, event: str, moment: datetime) -> Delivery:
+        has_moved = self.fate is Fate.MOVES and moment > self.started_at + self.length / 2
         body: dict[str, Any] = {
             "session_id": self.session_id,
             "event": event,
-            "upstream_addr": self.host.ip,
+            "upstream_addr": self.moves_to.ip if has_moved else self.host.ip,
             "upstream_port": self.port,
             "edge_id": self.edge.edge_id,
         }

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 from threading import Event, Timer
 
 import httpx
@@ -14,7 +15,9 @@ from django.core.management import CommandError, call_command
 from billing.models import Entry, Orchestrator
 from sessions_app.models import Segment, SessionEvent, StreamSession
 from sessions_app.simulation import backfill, client
+from sessions_app.simulation.chores import Chores
 from sessions_app.simulation.client import Client, Stopped
+from sessions_app.simulation.live import Live
 from sessions_app.simulation.visits import SILENCE, SPARSE, Delivery, Fate, Visit
 from sessions_app.simulation.world import SHORTEST, Pace, World, rhythm, size
 from tests.servers import running_server
@@ -151,6 +154,15 @@ def test_a_session_that_comes_back_was_silent_too_long(month: list[Visit]) -> No
     assert last.occurred_at - before.occurred_at > SILENCE > timedelta(seconds=180)
 
 
+def test_a_session_that_moved_ends_where_it_moved_to(month: list[Visit]) -> None:
+    moved = [visit for visit in month if visit.fate is Fate.MOVES]
+
+    assert moved
+    for visit in moved:
+        *_, last = visit.deliveries(sparse_until=NOW)
+        assert (last.body["event"], last.body["upstream_addr"]) == ("end", visit.moves_to.ip)
+
+
 def test_a_late_report_says_when_it_happened(month: list[Visit]) -> None:
     visit = _of(month, Fate.IS_LATE)
 
@@ -221,6 +233,24 @@ def test_waiting_for_a_server_ends_when_we_are_told_to_stop() -> None:
 
     with pytest.raises(Stopped):
         waiting.staff("GET", "/health")
+
+
+def test_a_chore_comes_round_at_one_pace(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[datetime] = []
+    nobody = _client(
+        stop=Event(), say=lambda _: None, transport=httpx.MockTransport(lambda _: httpx.Response(200))
+    )
+    chores = Chores(world, nobody, Random(1))
+    every = timedelta(milliseconds=400), lambda: done.append(datetime.now(UTC))
+    monkeypatch.setattr(Chores, "due", lambda _: iter([every]))
+    monkeypatch.setattr(World, "visits", lambda *_, **__: iter(()))
+    live = Live(world, nobody, Pace(speed=16))
+
+    live.add_chores(chores)
+    live.run(seconds=1.05)
+
+    # Every 100 ms at sixteen times the speed, and no faster the longer it runs.
+    assert 3 <= len(done) <= 10
 
 
 # --- The command ----------------------------------------------------------------------------------
