@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Q
 
 from billing.models import Orchestrator
 from billing.services import liveness
@@ -35,6 +34,18 @@ LEARNED = (
     "last_session_seen_at",
     "last_session_edge_id",
 )
+
+# Spelled out, and without the columns that nobody here reads: building this query and decoding health
+# reports would cost more than running it. What is left out is fetched if somebody asks for it after all.
+MEANT = """
+SELECT id, orchestrator_id, address, denylisted, cooldown_expires_at, is_top_100, host_public_ip, health_ip,
+    forwarder_ip, last_seen, last_contact_source, last_seen_ip, last_session_upstream_addr,
+    last_session_seen_at, last_session_edge_id
+FROM billing_orchestrator
+WHERE id = ANY(%s) OR orchestrator_id = ANY(%s) OR host_public_ip = ANY(%s::inet[])
+    OR last_seen_ip = ANY(%s::inet[]) OR last_session_upstream_addr = ANY(%s::inet[])
+    OR health_ip = ANY(%s::inet[]) OR forwarder_ip = ANY(%s::inet[])
+"""
 
 # The session most recently seen from an address, among those that the events at hand leave alone. Sessions
 # are indexed by when they started, because a heartbeat must not touch an index; the one seen last is among
@@ -163,22 +174,20 @@ def load(
     :param sessions: the sessions that the events concern, locked.
     :param places: the orchestrator id and the upstream address that each event gives.
     """
-    orchestrator_ids = {orchestrator_id for orchestrator_id, _ in places if orchestrator_id}
-    addresses = {address for _, address in places if address}
+    orchestrator_ids = list({orchestrator_id for orchestrator_id, _ in places if orchestrator_id})
+    addresses = list({address for _, address in places if address})
     directory = Directory(sessions=sorted(sessions, key=lambda session: session.pk))
-    attributed = {session.orchestrator_id for session in directory.sessions if session.orchestrator_id}
-    wanted = Q(pk__in=attributed) | Q(orchestrator_id__in=orchestrator_ids)
-    for source in SOURCES:
-        wanted |= Q(**{f"{source}__in": addresses})
-    directory.add_all(Orchestrator.objects.filter(wanted))
+    attributed = list({session.orchestrator_id for session in directory.sessions if session.orchestrator_id})
+    asked = [attributed, orchestrator_ids, *[addresses for _ in SOURCES]]
+    directory.add_all(Orchestrator.objects.raw(MEANT, asked))
     unsaid = {directory.address_of(orchestrator_id) for orchestrator_id, address in places if not address}
-    if owned := unsaid - addresses - {None}:
+    if owned := unsaid - {*addresses, None}:
         directory.add_all(Orchestrator.objects.filter(host_public_ip__in=owned))
     # A host that moves leaves an address behind which later events may still name.
     if any(directory.may_move(*place) for place in places):
         with connection.cursor() as cursor:
             apart = [session.pk for session in directory.sessions]
-            cursor.execute(LAST_SEEN_FROM, [list(addresses), apart])
+            cursor.execute(LAST_SEEN_FROM, [addresses, apart])
             directory.last_seen_from = {
                 str(normalise_ip(address)): (seen_at, pk) for address, seen_at, pk in cursor.fetchall()
             }

@@ -30,12 +30,17 @@ WRITTEN = (
 """The columns that applying events may change."""
 
 
+# Spelled out: at each segment that closes, building this query would cost as much as running it.
+LOCK = """
+SELECT * FROM sessions_app_streamsession
+WHERE session_id = ANY(%s) AND is_newest ORDER BY id FOR NO KEY UPDATE
+"""
+
+
 @transaction_required
 def lock(session_ids: Iterable[str]) -> dict[str, StreamSession]:
     """The newest generation of each known session id, locked in the order of their keys."""
-    newest = StreamSession.objects.newest().filter(session_id__in=list(session_ids))
-    locked = newest.order_by("pk").select_for_update(no_key=True)
-    return {session.session_id: session for session in locked}
+    return {session.session_id: session for session in StreamSession.objects.raw(LOCK, [list(session_ids)])}
 
 
 def of(session: StreamSession) -> machine.Life:
