@@ -1,9 +1,7 @@
 """Filters of the staff lists."""
 
-from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import TextFilter
@@ -20,10 +18,3 @@ class ExactFilter(TextFilter):  # type: ignore[misc]
         if value and "\x00" in value:
             return queryset.none()
         return queryset.filter(**{self.field: value.strip()}) if value and value.strip() else queryset
-
-
-class ChoiceFilter(admin.SimpleListFilter):
-    """A filter of a few named conditions."""
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        yield from super().choices(changelist)

@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.display import page_of
 from core.errors import DomainError
@@ -30,15 +30,6 @@ class ReasonForm(forms.Form):
         max_length=256,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
         help_text="Kept in the audit trail, beside your name.",
-    )
-
-
-def notes_field(*, help_text: str = "") -> forms.CharField:
-    return forms.CharField(
-        required=False,
-        max_length=1024,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text=help_text,
     )
 
 

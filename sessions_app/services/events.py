@@ -6,7 +6,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from billing.models import Orchestrator
 from core.db import no_transaction, retry_on_race
 from sessions_app.services import engine, gate, heartbeats
 from sessions_app.services.crediting import ProbeNeeded
@@ -57,8 +56,7 @@ def _through_engine(
             return [results[place] for place in range(len(events))]
         except ProbeNeeded as needed:
             # Each round asks at least one host more, so this ends.
-            hosts = Orchestrator.objects.filter(pk__in=needed.orchestrator_pks)
-            awake.update(dict.fromkeys(needed.orchestrator_pks, False) | gate.probe_many(list(hosts)))
+            awake.update(gate.ask(needed.orchestrator_pks))
 
 
 def _plain(events: Sequence[Incoming], *, now: datetime, caller_ip: str | None) -> dict[int, Result]:

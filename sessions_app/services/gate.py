@@ -1,6 +1,6 @@
 """The `awake` half of the credit gate: asks a host, right now, whether it is awake."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -23,6 +23,12 @@ AT_ONCE = 64
 def awake(orchestrator: Orchestrator) -> bool:
     """Whether a host says that it is awake; silence and any other word mean no."""
     return probe_many([orchestrator])[orchestrator.pk]
+
+
+def ask(pks: Collection[int]) -> dict[int, bool]:
+    """Whether the orchestrators with these primary keys are awake, one answer for each."""
+    hosts = list(Orchestrator.objects.filter(pk__in=pks))
+    return dict.fromkeys(pks, False) | probe_many(hosts)
 
 
 @no_transaction

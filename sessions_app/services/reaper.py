@@ -6,7 +6,6 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from billing.models import Orchestrator
 from core.db import no_transaction
 from sessions_app.models import StreamSession
 from sessions_app.services import engine, gate
@@ -59,8 +58,7 @@ def close_silent_sessions(*, now: datetime) -> int:
                 )
                 engine.time_out(silent, now=now, awake=awake)
         except ProbeNeeded as needed:
-            hosts = Orchestrator.objects.filter(pk__in=needed.orchestrator_pks)
-            awake.update(dict.fromkeys(needed.orchestrator_pks, False) | gate.probe_many(list(hosts)))
+            awake.update(gate.ask(needed.orchestrator_pks))
             continue
         closed += len(silent)
         if len(silent) < CHUNK:
